@@ -159,6 +159,38 @@ fn a_run_stores_how_many_texts_have_no_token() {
     assert!(report.contains("(1 without a token)"));
 }
 
+/// Text without labels is counted as labeled text is, whether objectives or a centring read it.
+#[test]
+fn a_run_counts_its_texts_without_labels() {
+    let folder = folder();
+    let path = folder.path();
+    let text = |text: &str| json!({"text": text, "label": "greet"}).to_string() + "\n";
+    for name in ["en.train", "en.dev", "en.test", "de.test"] {
+        fs::write(path.join(format!("{name}.jsonl")), text("licht") + &text("an")).unwrap();
+    }
+    fs::write(path.join("en.txt"), format!("licht\n{NOTHING}\n")).unwrap();
+    fs::write(path.join("de.txt"), format!("an\nlicht an\n{NOTHING}\n")).unwrap();
+    let recipe = "[model]\nsource = \"bert\"\n[task.classification]\n[data]\n\
+                  path = \"{language}.{split}.jsonl\"\nsources = [\"en\"]\nlanguages = [\"de\"]\n\
+                  [training]\nmax_steps = 1\n";
+    let unlabeled = "[[objective]]\nmethod.cross_entropy = {}\n\
+                     [[objective]]\nmethod.entropy_minimization = {}\n\
+                     [unlabeled]\npath = \"{language}.txt\"\nlanguages = [\"de\"]\n";
+    let centring = "[centring]\npath = \"{language}.txt\"\n";
+    for (name, tables, n, n_without) in
+        [("unlabeled", unlabeled, 3, 1), ("centring", centring, 5, 2)]
+    {
+        fs::write(path.join(format!("{name}.toml")), format!("{recipe}{tables}")).unwrap();
+        let (_, told) = isogloss(path, &format!("finetune {name}.toml --device flex"));
+        assert!(counts(&told).ends_with(&[&line(n_without)]), "{told}");
+        let stored = fs::read(path.join(format!("runs/{name}/seed-42/results.json"))).unwrap();
+        let stored: Value = serde_json::from_slice(&stored).unwrap();
+        // Two each for training, development and the two tests.
+        assert_eq!(stored["data"]["n"], json!(8 + n), "{name}");
+        assert_eq!(stored["data"]["n_without_tokens"], json!(n_without), "{name}");
+    }
+}
+
 /// Held-out pairs are truncated, and without tokens, as labeled examples are.
 #[test]
 fn a_run_of_retrieval_tells_what_its_held_out_pairs_lost() {

@@ -6,6 +6,7 @@ mod adapter_head;
 mod adapter_only;
 mod adapters_library;
 mod config_json;
+mod fingerprint;
 mod folder;
 mod folder_with_base;
 mod head_class;
@@ -26,12 +27,13 @@ mod weights;
 pub use adapter_only::save_adapter_only;
 pub use adapters_library::{AdapterChoice, LoadedAdapter, load_adapter, save_adapter};
 pub use config_json::read_config;
+pub use fingerprint::Fingerprint;
 pub use folder_with_base::ModelFolder;
 pub use index::{BaseModel, relative_path};
 pub(crate) use json::write_json;
 pub use load::{load, load_bytes, load_masked_lm};
 pub use loaded::{HeadChoice, LabelRows, LoadReport, LoadedModel};
-pub use model_files::{Fingerprint, ModelFile, model_files, weight_fingerprints};
+pub use model_files::{ModelFile, model_files, weight_fingerprints};
 pub use model_folder::{
     base_folder, base_model, is_adapter_folder, missing_base_model, tokenizer_folder,
 };

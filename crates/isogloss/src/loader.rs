@@ -48,7 +48,8 @@ pub(crate) struct Loaders {
 }
 
 impl Loaders {
-    /// Counts of what was truncated, lost and left out of labeled data and pairs.
+    /// Counts of what was truncated, lost and left out of labeled data, pairs and the task's text without
+    /// labels. Blocks of monolingual text lose nothing.
     pub(crate) fn report(&self) -> Result<DataReport, Error> {
         let corpus = self.labeled.as_ref().map(|data| data.corpus.report());
         let mut report = corpus.unwrap_or_default();
@@ -56,6 +57,7 @@ impl Loaders {
             report.add(&pairs.counts()?);
             report.n_unlinked += pairs.sets.iter().map(|set| set.n_unlinked).sum::<usize>();
         }
+        report.extend(self.unlabeled.texts.as_ref().map(|texts| &texts.report));
         Ok(report)
     }
 

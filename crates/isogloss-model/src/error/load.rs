@@ -126,9 +126,8 @@ pub enum LoadError {
     },
     /// Base model with other weights than those that the adapters were trained on.
     #[error(
-        "{}: the adapters were trained on other weights of the base model {name} than those in {}: put \
-         the right ones there, or name a base with --base, which is then taken as it is",
-        path.display(), base.display()
+        "{}: the adapters were trained on other weights of the base model {name} than those in {}: put the \
+         right ones there, or name a base with --base, which is taken as it is", path.display(), base.display()
     )]
     OtherBase {
         /// The index of the adapters, with the fingerprints of the weights.

@@ -13,6 +13,7 @@ use super::head_source::{HeadSource, with_saved_head};
 use super::index::{BaseModel, INDEX, Index, relative_path};
 use super::json::{read_json, write_json};
 use super::loaded::{HeadChoice, LoadBase, LoadedModel};
+use super::model_files::weight_fingerprints;
 use super::model_folder::base_folder;
 use super::names::parameter_name;
 use super::peft_library::{load_peft, save_peft};
@@ -40,7 +41,7 @@ pub(super) fn load(
 ) -> Result<LoadedModel, LoadError> {
     base_folder(folder)?;
     let folder = &folder.path;
-    index.check_base(&folder.join(INDEX))?;
+    check_weights(index, folder)?;
     let path = folder.join("config.json");
     let saved = match head {
         HeadChoice::Saved
@@ -88,6 +89,19 @@ pub(super) fn load(
     let active = loaded.model.encoder.set_active_adapters(&names);
     active.map_err(|source| LoadError::Adapter { path: folder.join(INDEX), source })?;
     Ok(loaded)
+}
+
+/// Fails if the weights of the base model are not those that the adapters of the folder were trained on.
+fn check_weights(index: &Index, folder: &Path) -> Result<(), LoadError> {
+    if index.base_weights.is_empty() {
+        return Ok(());
+    }
+    let found = weight_fingerprints(&index.base())?;
+    if index.base_weights.iter().all(|(file, weights)| found.get(file) == Some(weights)) {
+        return Ok(());
+    }
+    let (base, name) = (index.base_folder.clone(), index.base_name.clone());
+    Err(LoadError::OtherBase { path: folder.join(INDEX), base, name })
 }
 
 /// Fails if a base model has all adapters of the folder: they were trained on another model. A

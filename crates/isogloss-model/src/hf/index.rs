@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::fingerprint::Fingerprint;
 use super::folder_with_base::ModelFolder;
 use super::json::read_json;
-use super::model_files::{Fingerprint, weight_fingerprints};
 use crate::LoadError;
 
 /// Index file, which marks a folder as an adapter-only checkpoint.
@@ -30,7 +30,7 @@ pub struct BaseModel {
     pub name: String,
     /// Local folder; if it is a folder of adapters too, with the base that was named for it.
     pub folder: ModelFolder,
-    /// Fingerprints of its weights, see [`weight_fingerprints`]; none if they are not known.
+    /// Fingerprints of its weights, see [`weight_fingerprints`](crate::weight_fingerprints); none if they are not known.
     pub weights: BTreeMap<String, Fingerprint>,
 }
 
@@ -110,20 +110,6 @@ impl Index {
         let base_of_base = base_of_base.map(|base| find(base, &this.base_of_base_absolute));
         let base_of_base = base_of_base.transpose()?;
         Ok(Some(Self { base_folder, base_of_base, ..this }))
-    }
-
-    /// Fails if the weights of the base model are not those that the adapters were trained on. `path` is
-    /// the file of the index.
-    pub(super) fn check_base(&self, path: &Path) -> Result<(), LoadError> {
-        if self.base_weights.is_empty() {
-            return Ok(());
-        }
-        let found = weight_fingerprints(&self.base())?;
-        if self.base_weights.iter().all(|(file, weights)| found.get(file) == Some(weights)) {
-            return Ok(());
-        }
-        let (path, base, name) = (path.into(), self.base_folder.clone(), self.base_name.clone());
-        Err(LoadError::OtherBase { path, base, name })
     }
 
     /// The folder of the base model.

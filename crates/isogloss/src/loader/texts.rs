@@ -14,7 +14,10 @@ use crate::error::DataError;
 use crate::ground::seeds;
 use crate::recipe::{Recipe, UnlabeledRecipe, unlabeled_view_faults, unlabeled_views};
 use crate::step::ForwardPlan;
-use crate::task::TargetKind;
+use crate::task::{DataReport, TargetKind};
+
+/// Texts that are tokenized at a time to be counted.
+const COUNTED_AT_ONCE: usize = 1 << 12;
 
 /// Data loader of unlabeled texts; all texts of a batch are of one language.
 pub(crate) struct TextLoader {
@@ -25,6 +28,8 @@ pub(crate) struct TextLoader {
     pub(crate) max_length: usize,
     /// Data augmentation of each language.
     viewers: Vec<Viewer>,
+    /// Counts of all texts: how many there are, are truncated and have no token.
+    pub(crate) report: DataReport,
     task: ViewTask,
     /// Whether objectives pool the subwords of words.
     pools_subwords: bool,
@@ -69,6 +74,12 @@ impl TextLoader {
                 return Err(DataError::NoTranslation { path: table.path.as_str().into() }.into());
             }
         }
+        let mut report = DataReport::default();
+        for some in languages.iter().flat_map(|(_, texts)| texts.chunks(COUNTED_AT_ONCE)) {
+            let texts: Vec<_> = some.iter().map(|text| (text.as_str(), None)).collect();
+            let encoded = tokenizer.encode_batch(&texts, max_length)?;
+            report.add(&DataReport::from_encodings(&encoded));
+        }
         let target = recipe.task.target();
         let task = target.map_or(ViewTask::Classification, TargetKind::view_task);
         let pools_subwords = forward_plan.pools_subwords();
@@ -77,6 +88,7 @@ impl TextLoader {
             epochs,
             max_length,
             viewers,
+            report,
             task,
             pools_subwords,
             pad_token_id,

@@ -8,7 +8,7 @@ use isogloss_text::Language;
 use super::trainer::Trainer;
 use crate::ground::plain_text::read_plain_texts;
 use crate::loader::LabeledLoader;
-use crate::task::Centring;
+use crate::task::{Centring, DataReport};
 use crate::tools::predict::{CentringOptions, estimate_centring};
 use crate::{Error, Plan};
 
@@ -31,14 +31,13 @@ pub(super) fn files(
 
 impl Trainer<'_> {
     /// Estimates the centring of the selected model, and stores it with the model; `None` without a
-    /// table `[centring]`.
-    pub(super) fn estimate_centring(&self) -> Result<Option<Centring>, Error> {
+    /// table `[centring]`. Also returns the counts of its texts.
+    pub(super) fn estimate_centring(&self) -> Result<Option<(Centring, DataReport)>, Error> {
         let Some(recipe) = &self.plan.recipe().centring else { return Ok(None) };
         let files = files(self.plan, self.data)?;
         let batch_size = self.plan.recipe().training.evaluation_batch_size;
         let options = CentringOptions { by: recipe.by, limit: recipe.limit, batch_size };
         let (folder, sources) = (ModelFolder::from(self.run.best()), self.plan.sources());
-        let found = estimate_centring(&folder, &files, sources, options, &self.options.device)?;
-        Ok(Some(found.0))
+        estimate_centring(&folder, &files, sources, options, &self.options.device).map(Some)
     }
 }

@@ -15,17 +15,19 @@ impl Trainer<'_> {
     /// with the counts of what was lost of the data.
     pub(super) fn finish(
         mut self,
-        report: DataReport,
+        mut report: DataReport,
         watch: &mut dyn FnMut(Event<'_>),
     ) -> Result<Results, Error> {
         let best = self.progress.best.expect("the last step was followed by a selection");
         // Frees the tensors of training before the selected model is loaded.
         self.model = None;
         self.optimizer = AdamW::new(self.plan.recipe().optimizer.adamw.clone());
-        let centring = self.estimate_centring()?;
-        if let Some(centring) = &centring {
-            watch(Event::Centring(centring));
-        }
+        let centring = self.estimate_centring()?.map(|(centring, counts)| {
+            watch(Event::Centring(&centring));
+            watch(Event::Counts(Some(&counts)));
+            report.add(&counts);
+            centring
+        });
         let load = if self.context.plan.needs_lm_head() { load_masked_lm } else { load };
         let chosen = load(&self.run.best(), &HeadChoice::Saved, &self.options.device)?.model;
         if let Some(subnetworks) = self.subnetworks.as_mut().filter(|of| of.are_dynamic()) {
