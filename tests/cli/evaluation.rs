@@ -5,6 +5,7 @@
 
 mod centring;
 mod counts;
+mod embed;
 mod empty_texts;
 mod language_adapters;
 mod model_folders;

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueHint};
 use isogloss::device::DeviceChoice;
 
-pub(crate) use alignment::{AlignArgs, AlignmentArgs, EncodingArgs, RetrieveArgs};
+pub(crate) use alignment::{AlignArgs, AlignmentArgs, EmbedArgs, RetrieveArgs};
 pub(crate) use data_file::LanguageFile;
 pub(crate) use evaluation::{
     CentringArgs, EvaluateArgs, FisherArgs, PredictArgs, SubnetworkArgs, WithoutCentring,
@@ -59,6 +59,8 @@ pub(crate) enum Command {
     Subnetwork(SubnetworkArgs),
     /// Align the words of parallel texts
     Align(AlignArgs),
+    /// Write the sentence embeddings of texts
+    Embed(EmbedArgs),
     /// Find translations among sentences by the sentence embeddings of a model
     Retrieve(RetrieveArgs),
     /// Measure how well the layers of a model align languages, and how that correlates with

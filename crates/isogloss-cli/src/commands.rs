@@ -5,6 +5,7 @@ pub(crate) mod alignment;
 pub(crate) mod centring;
 pub(crate) mod compress;
 pub(crate) mod devices;
+pub(crate) mod embed;
 pub(crate) mod evaluate;
 pub(crate) mod finetune;
 pub(crate) mod fisher;
@@ -29,13 +30,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use isogloss::device::{OpenDevice, check_embedding_matrix};
 use isogloss::hub::ModelSource;
-use isogloss::model::{ModelFolder, is_adapter_folder, missing_base_model, read_config};
+use isogloss::model::{
+    ModelFolder, SentencePooling, is_adapter_folder, missing_base_model, read_config,
+};
 use isogloss::text::Language;
 use isogloss::{
     CENTRING, Predictor, Results, Scores, TextEncoder, saved_subnetwork_path, saves_subnetworks,
 };
 
-use crate::args::{EncodingArgs, HubArgs, LanguageAdapterArgs, ModelArgs};
+use crate::args::{HubArgs, LanguageAdapterArgs, ModelArgs};
 
 /// Outcome of a command that did not fail.
 pub(crate) enum End {
@@ -129,27 +132,32 @@ fn exchange_language_adapter(
     Ok(predictor.exchange_language_adapter(folder)?)
 }
 
-/// Default maximum number of tokens of a text, where the model's folder allows it; flags override
-/// it.
-const MAX_LENGTH: usize = 128;
+/// Encoding options of a command, over those of the model's folder.
+pub(crate) struct EncodingOptions {
+    pub(crate) max_length: Option<usize>,
+    /// Maximum number of tokens of a text where neither the flag nor modules of the folder say one.
+    pub(crate) default_max_length: usize,
+    pub(crate) pooling: Option<SentencePooling>,
+    pub(crate) batch_size: usize,
+}
 
 /// Loads the text encoder of a model, with pooling and truncation from the flags, else from its
 /// folder. Settings of the folder that the flags override or this program does not use are printed.
 pub(crate) fn text_encoder(
     model: &ModelArgs,
-    encoding: &EncodingArgs,
+    options: &EncodingOptions,
 ) -> anyhow::Result<TextEncoder> {
     let device = model.device.open()?;
     let folder = model_folder_for(&device, &model.model, &model.hub)?;
     let mut encoder = TextEncoder::load(&folder, &device.device)?;
     let modules = encoder.sentence_modules().cloned();
     let (pooling, max_length) = (encoder.pooling(), encoder.max_length());
-    let default = modules.is_none().then_some(MAX_LENGTH.min(max_length));
-    let chosen = encoding.max_length.or(default);
+    let default = modules.is_none().then_some(options.default_max_length.min(max_length));
+    let chosen = options.max_length.or(default);
     if let Some(chosen) = chosen {
         encoder = encoder.with_max_length(chosen);
     }
-    if let Some(chosen) = encoding.pooling {
+    if let Some(chosen) = options.pooling {
         encoder = encoder.with_pooling(chosen);
     }
     if let Some(modules) = modules {
@@ -164,12 +172,41 @@ pub(crate) fn text_encoder(
                 "{name}: --max-length {flag} in place of {max_length}, which the folder says"
             );
         }
-        if let Some(prompt) = &modules.default_prompt {
-            eprintln!("{name}: the default prompt {prompt:?} is not put before texts");
-        }
         modules.unused.iter().for_each(|unused| eprintln!("{unused} is not used"));
     }
-    Ok(encoder.with_batch_size(encoding.batch_size))
+    Ok(encoder.with_batch_size(options.batch_size))
+}
+
+/// The text encoder of a command about parallel text, which puts no prompt before texts.
+fn encoder_without_prompt(
+    model: &ModelArgs,
+    options: &EncodingOptions,
+) -> anyhow::Result<TextEncoder> {
+    let encoder = text_encoder(model, options)?;
+    let prompt = encoder.sentence_modules().and_then(|modules| modules.default_prompt.as_ref());
+    if let Some(prompt) = prompt {
+        eprintln!("{}: the default prompt {prompt:?} is not put before texts", model.model);
+    }
+    Ok(encoder)
+}
+
+/// The encoder up to the layer of sentence embeddings, and that layer: of the flag, else saved with
+/// the model, else the last.
+fn up_to_layer(encoder: TextEncoder, given: Option<usize>) -> anyhow::Result<(TextEncoder, usize)> {
+    let (last, saved) = (encoder.n_layers() - 1, encoder.sentence_layer());
+    let layer = given.unwrap_or(saved);
+    match given {
+        Some(layer) if saved != last && layer != saved => {
+            eprintln!("--layer {layer} in place of {saved}, which is saved with the model");
+        }
+        None if saved != last => eprintln!("layer {saved}, which is saved with the model"),
+        _ => {}
+    }
+    let n_dense = encoder.sentence_modules().map_or(0, |modules| modules.dense.len());
+    if layer < last && n_dense > 0 {
+        eprintln!("layer {layer} is not the last: the dense layers of modules.json are left out");
+    }
+    Ok((encoder.up_to_layer(layer)?, layer))
 }
 
 /// Table of scores by language, the best first, and the mean over the target languages.

@@ -1,4 +1,4 @@
-//! Line reader for the standard input: the lines before an error are not lost.
+//! Line reader for the standard input and files: the lines before an error are not lost.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead};
@@ -11,6 +11,8 @@ use isogloss::text::TextError;
 /// last item.
 pub(crate) struct InputLines<R> {
     reader: R,
+    /// Name of the stream in messages.
+    name: String,
     /// The lines of a stream without LF that are not read yet.
     cr_lines: VecDeque<Vec<u8>>,
     /// Number of lines read.
@@ -19,8 +21,26 @@ pub(crate) struct InputLines<R> {
 }
 
 impl<R: BufRead> InputLines<R> {
+    /// The lines of the standard input.
     pub(crate) fn new(reader: R) -> Self {
-        Self { reader, cr_lines: VecDeque::new(), n: 0, is_over: false }
+        Self::named("standard input", reader)
+    }
+
+    /// The lines of a stream that has this name in messages.
+    pub(crate) fn named(name: impl Into<String>, reader: R) -> Self {
+        Self { reader, name: name.into(), cr_lines: VecDeque::new(), n: 0, is_over: false }
+    }
+
+    /// Reads the next lines, at most `size`, and the error that ends them early.
+    pub(crate) fn batch(&mut self, size: usize) -> (Vec<String>, Option<anyhow::Error>) {
+        let mut texts = Vec::new();
+        for line in self.take(size) {
+            match line {
+                Ok(text) => texts.push(text),
+                Err(fault) => return (texts, Some(fault)),
+            }
+        }
+        (texts, None)
     }
 
     /// Reads the next line with its ending, which is empty at the end of the stream.
@@ -42,15 +62,16 @@ impl<R: BufRead> InputLines<R> {
         let mut line = Vec::new();
         self.n += 1;
         let n = self.n;
+        let name = self.name.clone();
         let found = self.read_bytes(&mut line);
         if n == 1 && line.starts_with(b"\xef\xbb\xbf") {
             line.drain(..3);
         }
         if n == 1 && [b"\xff\xfe", b"\xfe\xff"].iter().any(|mark| line.starts_with(*mark)) {
-            bail!(TextError::Utf16 { path: "standard input".into() });
+            bail!(TextError::Utf16 { path: name.into() });
         }
         // The incomplete line before an I/O error is dropped.
-        found.map_err(|error| anyhow!("standard input:{n}: {error}"))?;
+        found.map_err(|error| anyhow!("{name}:{n}: {error}"))?;
         if line.is_empty() {
             return Ok(None);
         }
@@ -58,10 +79,10 @@ impl<R: BufRead> InputLines<R> {
             line.pop_if(|last| *last == end);
         }
         if line.contains(&0) {
-            bail!("standard input:{n}: a NUL character; expected text in UTF-8, a line each");
+            bail!("{name}:{n}: a NUL character; expected text in UTF-8, a line each");
         }
         let text = String::from_utf8(line);
-        text.map(Some).map_err(|_| anyhow!("standard input:{n}: not valid UTF-8"))
+        text.map(Some).map_err(|_| anyhow!("{name}:{n}: not valid UTF-8"))
     }
 }
 

@@ -74,6 +74,7 @@ fn run(args: Args) -> anyhow::Result<commands::End> {
         Command::Fisher(args) => commands::fisher::run(&args),
         Command::Subnetwork(args) => commands::subnetwork::run(&args),
         Command::Align(args) => commands::align::run(&args),
+        Command::Embed(args) => commands::embed::run(&args),
         Command::Retrieve(args) => commands::retrieve::run(&args),
         Command::Alignment(args) => commands::alignment::run(&args),
         Command::Merge(args) => commands::merge::run(&args),

@@ -14,7 +14,8 @@ use isogloss::text::{
 };
 
 use super::model::{DeviceArgs, HubArgs, ModelArgs};
-use super::value::{parse_batch_size, parse_quoting};
+use super::value::{parse_batch_size, parse_max_length, parse_quoting};
+use crate::commands::EncodingOptions;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AlignArgs {
@@ -141,6 +142,70 @@ pub(crate) struct EncodingArgs {
     /// Seed that samples the pairs
     #[arg(long, default_value_t = 42)]
     pub(crate) seed: u64,
+}
+
+/// Maximum number of tokens of a sentence of parallel text, where the model's folder allows it.
+const MAX_LENGTH: usize = 128;
+
+impl EncodingArgs {
+    pub(crate) fn options(&self) -> EncodingOptions {
+        EncodingOptions {
+            max_length: self.max_length,
+            default_max_length: MAX_LENGTH,
+            pooling: self.pooling,
+            batch_size: self.batch_size,
+        }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct EmbedArgs {
+    #[command(flatten)]
+    pub(crate) model: ModelArgs,
+    /// A file of texts, one a line; an empty line is a text, so that rows stay beside lines
+    /// [default: the standard input]
+    #[arg(value_hint = ValueHint::FilePath)]
+    pub(crate) texts: Option<PathBuf>,
+    /// The file to write, of float32 rows: .npy, .safetensors (tensor "embeddings") or .jsonl
+    /// [default: JSON lines on the standard output]
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) out: Option<PathBuf>,
+    /// The layer that sentence embeddings are pooled from, counted from the embeddings, 0 [default:
+    /// the one saved with the model, else the last]
+    #[arg(long, value_name = "N")]
+    pub(crate) layer: Option<usize>,
+    /// Pooling of hidden states into a sentence embedding: cls, max, mean, mean_sqrt_len_tokens,
+    /// weightedmean or lasttoken [default: as a folder of sentence-transformers says, else mean]
+    #[arg(long, value_name = "NAME", value_parser = parse_pooling)]
+    pub(crate) pooling: Option<SentencePooling>,
+    /// Prompt before every text, such as "query: "; "" for none [default: the default prompt of a
+    /// folder of sentence-transformers]
+    #[arg(long, value_name = "TEXT", conflicts_with = "prompt_name")]
+    pub(crate) prompt: Option<String>,
+    /// Name of the prompt, among those of a folder of sentence-transformers
+    #[arg(long, value_name = "NAME")]
+    pub(crate) prompt_name: Option<String>,
+    /// Scale each embedding to length 1
+    #[arg(long)]
+    pub(crate) normalize: bool,
+    /// Maximum number of tokens of a text, truncated beyond [default: as a folder of
+    /// sentence-transformers says, else what model and tokenizer allow]
+    #[arg(long, value_name = "N", value_parser = parse_max_length)]
+    pub(crate) max_length: Option<usize>,
+    /// Batch size, in texts
+    #[arg(long, default_value_t = 32, value_parser = parse_batch_size)]
+    pub(crate) batch_size: usize,
+}
+
+impl EmbedArgs {
+    pub(crate) fn options(&self) -> EncodingOptions {
+        EncodingOptions {
+            max_length: self.max_length,
+            default_max_length: usize::MAX,
+            pooling: self.pooling,
+            batch_size: self.batch_size,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]

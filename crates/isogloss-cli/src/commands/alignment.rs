@@ -16,7 +16,7 @@ use isogloss::text::{
 use isogloss::{DataReport, Results, TextEncoder};
 use serde_json::json;
 
-use super::{End, text_encoder};
+use super::{End, encoder_without_prompt};
 use crate::args::AlignmentArgs;
 use crate::wording::print_data_report;
 
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &AlignmentArgs) -> anyhow::Result<End> {
     let languages = languages(args)?;
     // Before the model is loaded, so that a wrong path fails at once.
     let results = args.scores.as_deref().map(Results::read).transpose()?;
-    let encoder = text_encoder(&args.model, &args.encoding)?;
+    let encoder = encoder_without_prompt(&args.model, &args.encoding.options())?;
     for layer in &args.layers.0 {
         encoder.check_layer(*layer)?;
     }

@@ -59,7 +59,7 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     }
     let mut lines = InputLines::new(std::io::stdin().lock());
     loop {
-        let (texts, fault) = batch(&mut lines, args.batch_size);
+        let (texts, fault) = lines.batch(args.batch_size);
         print(&predictor, &texts, pairs, args.model.json)?;
         match fault {
             Some(fault) => return Err(fault),
@@ -73,21 +73,6 @@ pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     }
     print_counts(&counts, args.model.json);
     Ok(End::Done)
-}
-
-/// Reads the next batch of lines, and the error that ends it early.
-fn batch(
-    lines: &mut InputLines<impl BufRead>,
-    size: usize,
-) -> (Vec<String>, Option<anyhow::Error>) {
-    let mut texts = Vec::new();
-    for line in lines.take(size) {
-        match line {
-            Ok(text) => texts.push(text),
-            Err(fault) => return (texts, Some(fault)),
-        }
-    }
-    (texts, None)
 }
 
 /// Dependency parsing: reads CoNLL-U and writes it with the predicted trees, the sentences before

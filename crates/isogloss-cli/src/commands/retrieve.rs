@@ -10,7 +10,7 @@ use isogloss::{DataReport, TextEncoder, TokenizedText};
 use serde_json::json;
 
 use super::output::Output;
-use super::{End, text_encoder};
+use super::{End, encoder_without_prompt, up_to_layer};
 use crate::args::RetrieveArgs;
 use crate::wording::print_counts;
 
@@ -23,22 +23,9 @@ pub(crate) fn run(args: &RetrieveArgs) -> anyhow::Result<End> {
     let files = args.pairs.iter().map(|path| Ok((path, read_pair_file(path, args.quoting)?)));
     let files: Vec<_> = files.collect::<anyhow::Result<_>>()?;
     let more = [sentences(args.left.as_ref())?, sentences(args.right.as_ref())?];
-    let encoder = text_encoder(&args.model, &args.encoding)?;
+    let encoder = encoder_without_prompt(&args.model, &args.encoding.options())?;
     let last = encoder.n_layers() - 1;
-    let saved = encoder.sentence_layer();
-    let layer = args.layer.unwrap_or(saved);
-    match args.layer {
-        Some(layer) if saved != last && layer != saved => {
-            eprintln!("--layer {layer} in place of {saved}, which is saved with the model");
-        }
-        None if saved != last => eprintln!("layer {saved}, which is saved with the model"),
-        _ => {}
-    }
-    let n_dense = encoder.sentence_modules().map_or(0, |modules| modules.dense.len());
-    if layer < last && n_dense > 0 {
-        eprintln!("layer {layer} is not the last: the dense layers of modules.json are left out");
-    }
-    let encoder = encoder.up_to_layer(layer)?;
+    let (encoder, layer) = up_to_layer(encoder, args.layer)?;
     if !args.model.json && args.mine.is_none() {
         let pooling = encoder.pooling().name();
         println!("layer {layer} of {last}, {pooling} pooling, accuracy in percent\n");

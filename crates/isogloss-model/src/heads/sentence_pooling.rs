@@ -91,7 +91,7 @@ impl SentencePooling {
             Self::LastToken => {
                 let after = Tensor::zeros([batch, 1], &mask.device());
                 let next = Tensor::cat(vec![mask.clone(), after], 1).narrow(1, 1, seq);
-                mask - next
+                (mask - next).clamp_min(0.0)
             }
         };
         weights.reshape([batch, 1, seq]).matmul(hidden).reshape([batch, width])

@@ -1,11 +1,17 @@
 //! sentence-transformers folders: reads pooling, dense layers and settings from `modules.json`.
 
+mod modules;
+mod source;
+
+use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::json::{parse_json, read_json};
-use super::weights::WeightFiles;
+pub use self::modules::SentenceDense;
+use self::modules::{dense, pooling};
+use self::source::Source;
+use super::json::read_json;
 use crate::config::Fields;
 use crate::{ConfigError, LoadError, SentencePooling};
 
@@ -46,27 +52,17 @@ pub struct SentenceModules {
     /// Number of dimensions of the embedding that are kept, the first ones (`truncate_dim`, Matryoshka
     /// embeddings); `None` for all.
     pub truncate_dim: Option<usize>,
+    /// Scales embeddings to length 1, after the dense layers (a `Normalize` module).
+    pub is_normalized: bool,
+    /// Prompts by name, such as `query`; one of them is put before a text.
+    pub prompts: BTreeMap<String, String>,
     /// Default prompt, put before every text without its own prompt.
     pub default_prompt: Option<String>,
+    /// Leaves the tokens of the prompt, and the special token before it, out of the pooling
+    /// (`include_prompt: false`).
+    pub pools_without_prompt: bool,
     /// Fields that are set but ignored, each with its file.
     pub unused: Vec<String>,
-}
-
-/// Dense layer over sentence embeddings (`Dense` of sentence-transformers).
-#[derive(Clone, Debug, PartialEq)]
-pub struct SentenceDense {
-    /// Path of its configuration, for messages.
-    pub path: PathBuf,
-    /// Weight, `[out, in]`, row-major.
-    pub weight: Vec<f32>,
-    /// Bias, `[out]`; zeros if it has none.
-    pub bias: Vec<f32>,
-    /// Number of input features.
-    pub in_features: usize,
-    /// Number of output features.
-    pub out_features: usize,
-    /// Applies tanh to the output.
-    pub has_tanh: bool,
 }
 
 /// Entry of `modules.json`: the last part of its type, its folder, and the layer that is pooled.
@@ -74,60 +70,6 @@ struct Module {
     kind: String,
     folder: PathBuf,
     layer: Option<usize>,
-}
-
-/// Files of a sentence-transformers folder: on disk, or their bytes by relative path.
-enum Source<'a> {
-    Folder(&'a Path),
-    Bytes(&'a dyn Fn(&str) -> Option<Vec<u8>>),
-}
-
-impl Source<'_> {
-    /// Path of the folder; empty for bytes, whose paths are relative.
-    fn folder(&self) -> &Path {
-        match self {
-            Self::Folder(folder) => folder,
-            Self::Bytes(_) => Path::new(""),
-        }
-    }
-
-    /// Bytes of a file, if they are in memory.
-    fn bytes(&self, path: &Path) -> Option<Vec<u8>> {
-        match self {
-            Self::Folder(_) => None,
-            Self::Bytes(read) => read(&path.to_string_lossy()),
-        }
-    }
-
-    fn has(&self, path: &Path) -> bool {
-        match self {
-            Self::Folder(_) => path.exists(),
-            Self::Bytes(_) => self.bytes(path).is_some(),
-        }
-    }
-
-    fn json(&self, path: &Path) -> Result<Value, LoadError> {
-        match self {
-            Self::Folder(_) => read_json(path),
-            Self::Bytes(_) => parse_json(&self.bytes(path).ok_or_else(|| missing(path))?, path),
-        }
-    }
-
-    fn weights(&self, folder: &Path) -> Result<WeightFiles, LoadError> {
-        let path = folder.join("model.safetensors");
-        match self {
-            Self::Folder(_) => WeightFiles::open(folder),
-            Self::Bytes(_) => {
-                let bytes = self.bytes(&path).ok_or_else(|| missing(&path))?;
-                WeightFiles::from_safetensors(bytes, &path)
-            }
-        }
-    }
-}
-
-/// Error for a file whose bytes are not given.
-fn missing(path: &Path) -> LoadError {
-    LoadError::Io { path: path.to_owned(), source: std::io::ErrorKind::NotFound.into() }
 }
 
 /// Reads the modules of a folder; `None` if it is not of sentence-transformers.
@@ -249,7 +191,6 @@ fn read_modules(source: &Source<'_>) -> Result<Option<SentenceModules>, LoadErro
     let folder = source.folder();
     let Some(modules) = modules(source)? else { return Ok(None) };
     let mut read = SentenceModules::default();
-    let mut is_normalized = false;
     for module in &modules {
         let path = module.folder.join("config.json");
         match module.kind.as_str() {
@@ -258,12 +199,14 @@ fn read_modules(source: &Source<'_>) -> Result<Option<SentenceModules>, LoadErro
                 read_transformer(source, &module.folder, &mut read)?;
             }
             "Pooling" => {
-                let pooling = pooling(&source.json(&path)?);
-                let refuse = |source| LoadError::Config { path, source };
-                read.pooling = Some(pooling.map_err(refuse)?);
+                let json = source.json(&path)?;
+                let refuse = |source| LoadError::Config { path: path.clone(), source };
+                read.pooling = Some(pooling(&json).map_err(refuse)?);
+                let includes = Fields(&json).bool_or("include_prompt", true);
+                read.pools_without_prompt = !includes.map_err(refuse)?;
             }
-            "Dense" if !is_normalized => read.dense.push(dense(source, &module.folder)?),
-            "Normalize" => is_normalized = true,
+            "Dense" if !read.is_normalized => read.dense.push(dense(source, &module.folder)?),
+            "Normalize" => read.is_normalized = true,
             // Dropout has an effect in training only.
             "Dropout" => {}
             other => {
@@ -297,7 +240,7 @@ fn read_transformer(
     Ok(())
 }
 
-/// Reads the default prompt, the dimensions that are kept, and whether vectors are compared by their
+/// Reads the prompts, the dimensions that are kept, and whether vectors are compared by their
 /// cosine, as here.
 fn read_prompt(source: &Source<'_>, read: &mut SentenceModules) -> Result<(), LoadError> {
     let path = source.folder().join("config_sentence_transformers.json");
@@ -312,89 +255,16 @@ fn read_prompt(source: &Source<'_>, read: &mut SentenceModules) -> Result<(), Lo
     }
     let refuse = |source| LoadError::Config { path: path.clone(), source };
     read.truncate_dim = Fields(&json).optional_size("truncate_dim").map_err(refuse)?;
+    for (name, prompt) in json["prompts"].as_object().into_iter().flatten() {
+        let field = || format!("prompts.{name}");
+        let prompt =
+            prompt.as_str().ok_or_else(|| refuse(ConfigError::value(field(), "a text", prompt)))?;
+        read.prompts.insert(name.clone(), prompt.to_owned());
+    }
     let Some(name) = json["default_prompt_name"].as_str() else { return Ok(()) };
-    let prompt = json["prompts"][name].as_str().ok_or_else(|| {
+    let prompt = read.prompts.get(name).ok_or_else(|| {
         refuse(ConfigError::mismatch("default_prompt_name", format!("no prompt {name:?}")))
     })?;
-    read.default_prompt = (!prompt.is_empty()).then(|| prompt.to_owned());
+    read.default_prompt = Some(prompt.clone()).filter(|prompt| !prompt.is_empty());
     Ok(())
-}
-
-/// Parses the configuration of a `Pooling` module.
-fn pooling(json: &Value) -> Result<SentencePooling, ConfigError> {
-    let fields = Fields(json);
-    if !fields.is_absent("pooling_mode") {
-        let name = fields.text("pooling_mode")?;
-        let expected = SentencePooling::names().join(", ");
-        return SentencePooling::from_name(name)
-            .ok_or_else(|| ConfigError::value("pooling_mode", expected, format!("{name:?}")));
-    }
-    let mut modes = Vec::new();
-    for (field, mode) in SentencePooling::FIELDS {
-        // Mean pooling is the library's default if the field is absent.
-        if fields.bool_or(field, mode == SentencePooling::Mean)? {
-            modes.push((field, mode));
-        }
-    }
-    let others = json.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-    let is_mode = |name: &&str| name.starts_with("pooling_mode_");
-    let is_known = |name: &&str| SentencePooling::FIELDS.iter().any(|(field, _)| field == name);
-    others.filter(is_mode).filter(|name| !is_known(name)).try_for_each(|f| fields.expect_off(f))?;
-    match modes[..] {
-        [(_, mode)] => Ok(mode),
-        [] => Err(ConfigError::mismatch("pooling_mode_mean_tokens", "no way of pooling is on")),
-        [_, (second, _), ..] => {
-            let problem = format!("{} is on too: only one way of pooling is supported", modes[0].0);
-            Err(ConfigError::mismatch(second, problem))
-        }
-    }
-}
-
-/// Reads a `Dense` module.
-fn dense(source: &Source<'_>, folder: &Path) -> Result<SentenceDense, LoadError> {
-    let path = folder.join("config.json");
-    let json = source.json(&path)?;
-    let refuse = |source| LoadError::Config { path: path.clone(), source };
-    let fields = Fields(&json);
-    let size = |field| match fields.size(field) {
-        Ok(0) => Err(refuse(ConfigError::value(field, "a positive number", 0))),
-        size => size.map_err(refuse),
-    };
-    let (in_features, out_features) = (size("in_features")?, size("out_features")?);
-    let function = if fields.is_absent("activation_function") {
-        "Tanh"
-    } else {
-        fields.text("activation_function").map_err(refuse)?
-    };
-    let has_tanh = match function.rsplit('.').next() {
-        Some("Tanh") => true,
-        Some("Identity") => false,
-        _ => {
-            let found = format!("{function:?}");
-            return Err(refuse(ConfigError::value(
-                "activation_function",
-                "Tanh or Identity",
-                found,
-            )));
-        }
-    };
-    for field in ["module_input_name", "module_output_name"] {
-        fields.expect(field, "sentence_embedding").map_err(refuse)?;
-    }
-    let known = ["in_features", "out_features", "bias", "activation_function", "__version__"];
-    let names = ["module_input_name", "module_output_name"];
-    let others = json.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
-    let mut others = others.filter(|name| !known.contains(name) && !names.contains(name));
-    others.try_for_each(|name| fields.expect_off(name)).map_err(refuse)?;
-    let mut files = source.weights(folder)?;
-    let mut read = |name, shape: &[usize]| {
-        files.read(name, shape).map_err(|fault| LoadError::Tensors { faults: vec![fault] })
-    };
-    let weight = read("linear.weight", &[out_features, in_features])?;
-    let bias = if fields.bool_or("bias", true).map_err(refuse)? {
-        read("linear.bias", &[out_features])?
-    } else {
-        vec![0.0; out_features]
-    };
-    Ok(SentenceDense { path, weight, bias, in_features, out_features, has_tanh })
 }

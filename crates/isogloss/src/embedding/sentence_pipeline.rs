@@ -1,20 +1,25 @@
-//! Sentence embedding pipeline (sentence-transformers): pooling of hidden states, then dense
-//! layers, then the first dimensions.
+//! Sentence embedding pipeline (sentence-transformers): pooling of hidden states, dense layers, the
+//! scale to length 1, and the first dimensions.
 
 use burn::tensor::activation::tanh;
 use burn::tensor::{Device, Tensor, TensorData};
 use isogloss_kernels::linear;
 use isogloss_model::{ConfigError, LoadError, SentenceDense, SentencePooling};
 
-/// Sentence embedding pipeline (sentence-transformers): pooling, then dense layers, then the
-/// first dimensions; by default mean pooling alone.
+/// Sentence embedding pipeline (sentence-transformers): pooling, then dense layers, then the scale to
+/// length 1, then the first dimensions; by default mean pooling alone.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SentencePipeline {
     pub(crate) pooling: SentencePooling,
     dense: Vec<Dense>,
+    /// Scales vectors to length 1.
+    pub(crate) is_normalized: bool,
     /// Number of dimensions that are kept, the first ones; `None` for all.
     pub(crate) truncate_dim: Option<usize>,
 }
+
+/// Lower bound of the length by which a vector is divided, that of PyTorch.
+const MIN_LENGTH: f32 = 1e-12;
 
 /// A dense layer on a device, its weight `[out, in]`.
 #[derive(Clone, Debug)]
@@ -52,12 +57,12 @@ impl SentencePipeline {
             });
             width = layer.out_features;
         }
-        Ok(Self { pooling, dense: layers, truncate_dim: None })
+        Ok(Self { pooling, dense: layers, ..Self::default() })
     }
 
     /// The pipeline for inner layers: pooling alone, as the rest is trained for the last layer.
     pub(crate) fn for_inner_layers(self) -> Self {
-        Self { dense: Vec::new(), truncate_dim: None, ..self }
+        Self { pooling: self.pooling, ..Self::default() }
     }
 
     /// The width of sentence embeddings; all but pooling applies to the encoder's last layer only.
@@ -69,7 +74,7 @@ impl SentencePipeline {
         self.truncate_dim.map_or(width, |kept| kept.min(width))
     }
 
-    /// Computes the sentence embeddings of a batch.
+    /// Computes the sentence embeddings of a batch, without the first `n_unpooled` tokens of each row.
     ///
     /// # Shapes
     /// - `hidden`: `[batch, seq, hidden]`
@@ -79,15 +84,41 @@ impl SentencePipeline {
         &self,
         hidden: Tensor<3>,
         attention_mask: Tensor<2>,
+        n_unpooled: usize,
         is_last: bool,
     ) -> Tensor<2> {
-        let width = self.width(hidden.dims()[2], is_last);
-        let pooled = self.pooling.pool(hidden, attention_mask);
+        let [batch, seq, hidden_size] = hidden.dims();
+        let width = self.width(hidden_size, is_last);
+        let pooled = match self.pooling {
+            SentencePooling::Cls if n_unpooled < seq => {
+                hidden.narrow(1, n_unpooled, 1).reshape([batch, hidden_size])
+            }
+            pooling => pooling.pool(hidden, without_first(attention_mask, n_unpooled)),
+        };
         let dense = self.dense.iter().filter(|_| is_last);
         let vectors = dense.fold(pooled, |vectors, dense| {
             let vectors = linear(vectors, dense.weight.clone(), dense.bias.clone());
             if dense.has_tanh { tanh(vectors) } else { vectors }
         });
+        let vectors = match self.is_normalized && is_last {
+            true => {
+                let length = vectors.clone().square().sum_dim(1).sqrt().clamp_min(MIN_LENGTH);
+                vectors / length
+            }
+            false => vectors,
+        };
         vectors.narrow(1, 0, width)
     }
+}
+
+/// An attention mask `[batch, seq]` without the first `n` tokens of each row. The others keep their
+/// positions, by which weighted pooling weighs them.
+fn without_first(attention_mask: Tensor<2>, n: usize) -> Tensor<2> {
+    if n == 0 {
+        return attention_mask;
+    }
+    let [_, seq] = attention_mask.dims();
+    let columns: Vec<f32> = (0..seq).map(|at| if at < n { 0.0 } else { 1.0 }).collect();
+    let columns = TensorData::new(columns, [1, seq]);
+    attention_mask.clone() * Tensor::<2>::from_data(columns, &attention_mask.device())
 }

@@ -33,6 +33,10 @@ pub struct TextEncoder {
     sentences: SentencePipeline,
     /// The sentence-transformers modules of the model folder.
     modules: Option<SentenceModules>,
+    /// The prompt before every text; empty for none.
+    prompt: String,
+    /// Number of first tokens, those of the prompt, that are not pooled.
+    n_unpooled: usize,
     /// How many texts fit into a pass on the device.
     pub(crate) limit: BatchLimit,
 }
@@ -95,11 +99,24 @@ impl TextEncoder {
         let max_length = folder_max_length(&tokenizer, encoder.config());
         let limit = BatchLimit::for_encoder(&device, encoder.config());
         let (sentences, modules, batch_size) = (SentencePipeline::default(), None, BATCH_SIZE);
-        Self { encoder, tokenizer, device, batch_size, max_length, sentences, modules, limit }
+        let (prompt, n_unpooled) = (String::new(), 0);
+        Self {
+            encoder,
+            tokenizer,
+            device,
+            batch_size,
+            max_length,
+            sentences,
+            modules,
+            prompt,
+            n_unpooled,
+            limit,
+        }
     }
 
-    /// Sets the pooling, its layer, the dense layers, the kept dimensions, the maximum length and the
-    /// case rule of a sentence-transformers folder.
+    /// Sets the pooling, its layer, the dense layers, the scale to length 1, the kept dimensions, the
+    /// maximum length and the case rule of a sentence-transformers folder; its prompts are left to
+    /// [`with_prompt`](Self::with_prompt).
     ///
     /// # Errors
     /// If a dense layer does not fit the width of its input, or the encoder does not have the layer
@@ -110,6 +127,7 @@ impl TextEncoder {
         let pooling = modules.pooling.unwrap_or_default();
         let mut sentences = SentencePipeline::new(pooling, &modules.dense, width, &self.device)?;
         sentences.truncate_dim = modules.truncate_dim;
+        sentences.is_normalized = modules.is_normalized;
         let max_length = modules.max_seq_length.unwrap_or(self.max_length);
         Ok(Self { sentences, modules: Some(modules), ..self.with_max_length(max_length) })
     }
@@ -124,6 +142,34 @@ impl TextEncoder {
     #[must_use]
     pub fn with_max_length(self, max_length: usize) -> Self {
         Self { max_length: max_length.min(self.encoder.config().max_tokens()), ..self }
+    }
+
+    /// Sets the prompt, such as `"query: "`, which is put before every text; an empty one for none.
+    /// Its tokens are pooled unless the folder says otherwise (`include_prompt: false`).
+    ///
+    /// # Errors
+    /// If the prompt cannot be tokenized.
+    pub fn with_prompt(mut self, prompt: &str) -> Result<Self, Error> {
+        prompt.clone_into(&mut self.prompt);
+        self.n_unpooled = 0;
+        if !prompt.is_empty() && self.modules.as_ref().is_some_and(|of| of.pools_without_prompt) {
+            let alone = self.tokenizer.encode(&self.read(""), None, self.max_length)?;
+            let ends_text = alone.special.last().is_some_and(|is_special| *is_special);
+            self.n_unpooled = alone.len() - usize::from(ends_text);
+        }
+        Ok(self)
+    }
+
+    /// The text that is tokenized: with the prompt before it, and by the folder's case rule.
+    fn read<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        let text = match self.prompt.as_str() {
+            "" => Cow::Borrowed(text),
+            prompt => Cow::Owned(format!("{prompt}{text}")),
+        };
+        match self.modules.as_ref().is_some_and(|modules| modules.do_lower_case) {
+            true => Cow::Owned(text.to_lowercase()),
+            false => text,
+        }
     }
 
     /// Sets the pooling of hidden states into a sentence embedding.
@@ -174,6 +220,11 @@ impl TextEncoder {
         self.encoder.config().num_hidden_layers + 1
     }
 
+    /// The width of sentence embeddings from a layer.
+    pub fn sentence_width(&self, layer: usize) -> usize {
+        self.sentences.width(self.encoder.config().hidden_size, layer + 1 == self.n_layers())
+    }
+
     /// The device of the encoder.
     pub fn device(&self) -> &Device {
         &self.device
@@ -196,12 +247,7 @@ impl TextEncoder {
     /// # Errors
     /// If a text cannot be tokenized.
     pub fn tokenize(&self, texts: &[&str]) -> Result<Vec<TokenizedText>, Error> {
-        let is_lower_cased = self.modules.as_ref().is_some_and(|modules| modules.do_lower_case);
-        let texts = texts.iter().map(|text| match is_lower_cased {
-            true => Cow::Owned(text.to_lowercase()),
-            false => Cow::Borrowed(*text),
-        });
-        let texts: Vec<Cow<'_, str>> = texts.collect();
+        let texts: Vec<Cow<'_, str>> = texts.iter().map(|text| self.read(text)).collect();
         let raw: Vec<_> = texts.iter().map(|text| (&**text, None)).collect();
         let encoded = self.tokenizer.encode_batch(&raw, self.max_length)?;
         let tokenized = encoded.into_iter().zip(&texts).map(|(encoded, text)| {
@@ -239,7 +285,7 @@ impl TextEncoder {
         let of_text = self.tokens_by_text(texts, tokens)?;
         let width = self.encoder.config().hidden_size;
         let is_last = |layer: usize| layer + 1 == self.n_layers();
-        let sentence_width = |layer: &usize| self.sentences.width(width, is_last(*layer));
+        let sentence_width = |layer: &usize| self.sentence_width(*layer);
         let sizes = layers.iter().map(|layer| texts.len() * sentence_width(layer));
         let mut sentence_values: Vec<Vec<f32>> = sizes.map(|size| vec![0.0; size]).collect();
         let mut token_values = vec![vec![0.0; tokens.len() * width]; layers.len()];
@@ -261,7 +307,8 @@ impl TextEncoder {
             for (at, layer) in layers.iter().enumerate() {
                 let hidden = hidden_states[*layer].clone();
                 let mask = input.attention_mask.clone();
-                let pooled = self.sentences.embed(hidden.clone(), mask, is_last(*layer));
+                let pooled =
+                    self.sentences.embed(hidden.clone(), mask, self.n_unpooled, is_last(*layer));
                 let whose = |row: usize| self.name(texts, indices[row], *layer);
                 scatter(pooled, &indices, &mut sentence_values[at], whose).await?;
                 if let Some(positions) = &positions {

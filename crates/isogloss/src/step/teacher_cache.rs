@@ -130,7 +130,7 @@ impl Maker<'_> {
             .map_err(|source| RunError::TeacherLayer { source })?;
         let (mask, pooling) = (input.attention_mask, self.options.embedding.pooling);
         Ok(host_values(match &self.options.pipeline {
-            Some(pipeline) => pipeline.embed(states, mask, true),
+            Some(pipeline) => pipeline.embed(states, mask, 0, true),
             None => sentence_embeddings(states, mask, pooling),
         }))
     }
