@@ -85,6 +85,8 @@ export interface DataReport {
     n_words_cut: number;
     /** Examples with labels that the model does not know, by label. */
     left_out: Record<string, number>;
+    /** Words whose relation or part of speech the model does not know, by label; in scores they count as wrong. */
+    unseen: Record<string, number>;
     /** Texts that lack the field of spans where others have it; they are read as texts without any. */
     n_without_spans: number;
     /** Spans that begin or end inside a word, or a token where tokens are tagged, which is tagged whole. */

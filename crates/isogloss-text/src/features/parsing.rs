@@ -57,31 +57,37 @@ pub fn featurize_parsing(
         let none = || vec![IGNORE_INDEX; n_words];
         let (heads, relations, tags) = (none(), none(), none());
         let mut targets = WordTargets { n_words, first_subwords, heads, relations, tags };
+        let mut unseen = Vec::new();
         if let Some(labels) = labels {
-            fill(&mut targets, sentence, labels, options.unseen == Unseen::Keep)?;
+            unseen = fill(&mut targets, sentence, labels, options.unseen == Unseen::Keep)?;
         }
         let first_text = 0..input.len();
         let features = Features { input, target: Target::Words(targets) };
         let (lost, misfits) = (Vec::new(), SpanMisfits::default());
-        Ok(FeaturizedExample { features, first_text, lost, n_words_lost, misfits })
+        Ok(FeaturizedExample { features, first_text, lost, n_words_lost, misfits, unseen })
     })
 }
 
-/// Writes the target heads, relations and tags of a sentence.
+/// Writes the target heads, relations and tags of a sentence; returns the unseen labels that are
+/// kept.
 fn fill(
     targets: &mut WordTargets,
     sentence: &Sentence,
     labels: ParseLabels<'_>,
     keeps_unseen: bool,
-) -> Result<(), TextError> {
+) -> Result<Vec<String>, TextError> {
     sentence.check_tree()?;
     let heads = sentence.heads()?;
-    let id = |word: usize, set: &LabelSet, name: &str, field: &str| match set.id(name) {
+    let mut unseen = Vec::new();
+    let mut id = |word: usize, set: &LabelSet, name: &str, field: &str| match set.id(name) {
         _ if name == NO_VALUE => {
             Err(sentence.word_fault(word, LineProblem::EmptyField { field: field.to_owned() }))
         }
         Some(id) => Ok(token_label(id)),
-        None if keeps_unseen => Ok(IGNORE_INDEX),
+        None if keeps_unseen => {
+            unseen.push(name.to_owned());
+            Ok(IGNORE_INDEX)
+        }
         None => Err(TextError::UnknownLabel {
             path: sentence.origin().path.to_path_buf(),
             line: sentence.line(TokenId::Word(word)),
@@ -106,7 +112,7 @@ fn fill(
             targets.relations[at] = relation;
         }
     }
-    Ok(())
+    Ok(unseen)
 }
 
 #[cfg(test)]
@@ -192,6 +198,28 @@ mod tests {
         let kept = featurized(&text, options.with_unseen(Unseen::Keep)).unwrap();
         assert_eq!(targets(&kept).relations, [1, X, 2]);
         assert_eq!(targets(&kept).heads, [3, 1, 0]);
+        assert_eq!(kept.unseen, [("obl".to_owned(), 1)].into());
+        assert_eq!(skipped.unseen, [].into());
+    }
+
+    #[test]
+    fn kept_words_are_counted_by_each_unseen_label_also_where_they_are_cut_off() {
+        // The maximum length leaves out the last word of the first sentence.
+        let text = TREES.replace("nsubj:pass", "NSUBJ").replace("ADV", "adv");
+        let keeping = FeatureOptions::new(5).with_unseen(Unseen::Keep);
+        let kept = featurized(&text, keeping).unwrap();
+        assert_eq!(kept.unseen, [("NSUBJ".to_owned(), 1), ("adv".to_owned(), 2)].into());
+        assert_eq!(kept.kept, [0, 1]);
+    }
+
+    #[test]
+    fn a_word_without_annotation_is_refused_where_unseen_labels_are_kept() {
+        let keeping = FeatureOptions::new(16).with_unseen(Unseen::Keep);
+        for (old, new, part) in [("nmod", "_", "deprel"), ("\tX", "\t_", "upos")] {
+            let text = TREES.replace(old, new);
+            let error = featurized(&text, keeping).unwrap_err().to_string();
+            assert_eq!(error, format!("de.conllu:3: empty {part:?}"));
+        }
     }
 
     #[test]
