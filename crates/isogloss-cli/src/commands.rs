@@ -21,6 +21,7 @@ pub(crate) mod report;
 pub(crate) mod retrieve;
 pub(crate) mod subnetwork;
 pub(crate) mod sweep;
+mod text_files;
 pub(crate) mod trim;
 mod unused;
 

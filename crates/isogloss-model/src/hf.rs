@@ -24,7 +24,7 @@ mod weights;
 
 pub use adapter_only::save_adapter_only;
 pub use adapters_library::{AdapterChoice, LoadedAdapter, load_adapter, save_adapter};
-pub use config_json::read_config;
+pub use config_json::{read_config, scoring_from_json};
 pub use folder_with_base::ModelFolder;
 pub use index::{BaseModel, relative_path};
 pub(crate) use json::write_json;

@@ -118,8 +118,9 @@ fn problem_type(json: &Value, n_labels: usize) -> Result<ProblemType, ConfigErro
 /// Entry of `isogloss` in `config.json` with the scoring settings.
 const SCORING: &str = "scoring";
 
-/// Scoring settings of the task head in a `config.json`.
-pub(super) fn scoring_from_json(json: &Value) -> Option<&Value> {
+/// Scoring settings of the task head in a `config.json`, as
+/// [`save_scored`](crate::save_scored) stores them.
+pub fn scoring_from_json(json: &Value) -> Option<&Value> {
     json.get("isogloss")?.get(SCORING)
 }
 
