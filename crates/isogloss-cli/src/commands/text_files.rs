@@ -62,6 +62,7 @@ impl<'a> TextFiles<'a> {
         let default = Columns::default();
         let text = self.fields.text_column.clone().or_else(|| saved(text));
         let pair = self.fields.pair_column.clone().or_else(|| pair.as_ref().and_then(saved));
+        let pair = pair.filter(|name| !name.is_empty());
         Columns { text: text.unwrap_or(default.text), pair, ..default }
     }
 

@@ -98,6 +98,14 @@ pub enum LoadError {
         /// Its configuration.
         path: PathBuf,
     },
+    /// Folder without a model, with named adapters in its folders.
+    #[error("{}: no model; name one of its adapters: {}", path.display(), names.join(", "))]
+    NamedAdapters {
+        /// The folder.
+        path: PathBuf,
+        /// Its folders that hold an `adapter_config.json`, sorted.
+        names: Vec<String>,
+    },
     /// Folder of the `peft` library where a folder of the `adapters` library is expected.
     #[error("{}: a folder of the peft library, not of the adapters library", path.display())]
     PeftFolder {

@@ -346,8 +346,8 @@ impl<'a> Object<'a> {
 
     fn value(&self, field: Named<'_>) -> Result<Option<&Value>, TextError> {
         match self.fields.get(field.name) {
-            Some(Value::Null) | None if field.required => Err(self.missing(field.name, field.key)),
-            Some(Value::Null) | None => Ok(None),
+            None if field.required => Err(self.missing(field.name, field.key)),
+            Some(Value::Null) | None if !field.required => Ok(None),
             found => Ok(found),
         }
     }
