@@ -42,6 +42,12 @@ impl Labeler {
         }
     }
 
+    /// Whether the model was trained on pairs of texts.
+    pub(crate) fn reads_pairs(&self) -> bool {
+        let is_of_texts = self.predictor.task().target() == TargetKind::Class;
+        is_of_texts && self.predictor.scoring().reading.columns.pair.is_some()
+    }
+
     /// How the model differs for some languages, in words; `None` if it does not.
     fn differs_by_language(&self) -> Option<&'static str> {
         let has_adapter = self.predictor.scoring().language_adapter.is_some();
