@@ -7,11 +7,12 @@ use serde_json::{Value, json};
 
 use super::{isogloss, refused};
 
-/// Tokens of a trimmed vocabulary.
+/// Whether the vocabulary of a trimmed model has a word.
 fn has_token(folder: &std::path::Path, model: &str, token: &str) -> bool {
     let path = folder.join(model).join("tokenizer.json");
     let tokenizer: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
-    tokenizer["model"]["vocab"].get(token).is_some()
+    let pieces = tokenizer["model"]["vocab"].as_array().unwrap();
+    pieces.iter().any(|piece| piece[0] == format!("▁{token}"))
 }
 
 #[test]
