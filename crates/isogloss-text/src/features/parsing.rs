@@ -18,6 +18,8 @@ pub struct ParseLabels<'a> {
     pub subtypes: Subtypes,
     /// The universal part-of-speech tags (UPOS), if these are targets too.
     pub tags: Option<&'a LabelSet>,
+    /// The tags that scores know, where these are no targets: any other is an unseen label.
+    pub scored_tags: Option<&'a LabelSet>,
 }
 
 /// Featurizes treebank sentences for dependency parsing: a head and a relation for each word, and a
@@ -69,7 +71,7 @@ pub fn featurize_parsing(
 }
 
 /// Writes the target heads, relations and tags of a sentence; returns the unseen labels that are
-/// kept.
+/// kept, without relations of which another subtype is known.
 fn fill(
     targets: &mut WordTargets,
     sentence: &Sentence,
@@ -85,7 +87,12 @@ fn fill(
         }
         Some(id) => Ok(token_label(id)),
         None if keeps_unseen => {
-            unseen.push(name.to_owned());
+            // Scores compare relations without subtypes, so another subtype may be right.
+            let without_subtype = |name| Subtypes::Cut.apply(name);
+            let mut known = set.names().iter().map(|known| without_subtype(known));
+            if known.all(|known| known != without_subtype(name)) {
+                unseen.push(name.to_owned());
+            }
             Ok(IGNORE_INDEX)
         }
         None => Err(TextError::UnknownLabel {
@@ -98,13 +105,14 @@ fn fill(
     for (at, (word, head)) in sentence.words().iter().zip(heads).enumerate() {
         let relation = labels.subtypes.apply(&word.deprel);
         let relation = id(at + 1, labels.relations, relation, "deprel")?;
-        let tag = labels.tags.map(|tags| id(at + 1, tags, &word.upos, "upos")).transpose()?;
+        let tags = labels.tags.or(labels.scored_tags);
+        let tag = tags.map(|tags| id(at + 1, tags, &word.upos, "upos")).transpose()?;
         let has_token = |word: usize| targets.first_subwords.get(word).is_some_and(Option::is_some);
         if !has_token(at) {
             continue;
         }
         let head_has_token = head.checked_sub(1).is_none_or(has_token);
-        if let Some(tag) = tag {
+        if let (Some(tag), Some(_)) = (tag, labels.tags) {
             targets.tags[at] = tag;
         }
         if head_has_token {
@@ -138,8 +146,8 @@ mod tests {
     fn featurized(text: &str, options: FeatureOptions) -> Result<Featurized, TextError> {
         let relations = LabelSet::new(["nmod", "nsubj", "root"]).unwrap();
         let tags = LabelSet::new(["ADV", "NOUN", "X"]).unwrap();
-        let labels =
-            ParseLabels { relations: &relations, subtypes: Subtypes::Cut, tags: Some(&tags) };
+        let (subtypes, tags) = (Subtypes::Cut, Some(&tags));
+        let labels = ParseLabels { relations: &relations, subtypes, tags, scored_tags: None };
         featurize_parsing(&unigram(), &examples(text), Some(labels), &options)
     }
 
@@ -210,6 +218,21 @@ mod tests {
         let kept = featurized(&text, keeping).unwrap();
         assert_eq!(kept.unseen, [("NSUBJ".to_owned(), 1), ("adv".to_owned(), 2)].into());
         assert_eq!(kept.kept, [0, 1]);
+    }
+
+    #[test]
+    fn another_subtype_of_a_known_relation_is_no_unseen_label() {
+        let relations = LabelSet::new(["nsubj:pass", "root"]).unwrap();
+        // Tags are scored by their names, without being targets.
+        let tags = LabelSet::new(["ADV", "NOUN"]).unwrap();
+        let (subtypes, scored_tags) = (Subtypes::Keep, Some(&tags));
+        let labels = ParseLabels { relations: &relations, subtypes, tags: None, scored_tags };
+        let text = TREES.replace("nsubj:pass", "nsubj:outer");
+        let keeping = FeatureOptions::new(16).with_unseen(Unseen::Keep);
+        let kept = featurize_parsing(&unigram(), &examples(&text), Some(labels), &keeping).unwrap();
+        assert_eq!(targets(&kept).relations, [X, X, 1]);
+        assert_eq!(targets(&kept).tags, [X, X, X]);
+        assert_eq!(kept.unseen, [("X".to_owned(), 1), ("nmod".to_owned(), 1)].into());
     }
 
     #[test]
