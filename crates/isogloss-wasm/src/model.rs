@@ -178,8 +178,8 @@ impl Model {
         languages: Option<Vec<String>>,
     ) -> Result<JsValue, JsError> {
         let labeler = self.labeler()?;
-        let (predictor, pairs) = (&labeler.predictor, labeler.reads_pairs());
-        let texts = texts.iter().map(|text| parts(text, pairs)).collect::<Result<Vec<_>, _>>()?;
+        let predictor = &labeler.predictor;
+        let texts = texts.iter().map(|text| labeler.parts(text)).collect::<Result<Vec<_>, _>>()?;
         let mut predictions = vec![Value::Null; texts.len()];
         for (language, indices) in by_language(texts.len(), languages)? {
             let centring = language.and_then(|language| predictor.feature_centring(&language));
@@ -318,18 +318,6 @@ impl Model {
     }
 }
 
-/// A text, or the two texts of a pair with one tab between them.
-fn parts(text: &str, is_pair: bool) -> Result<(&str, Option<&str>), JsError> {
-    if !is_pair {
-        return Ok((text, None));
-    }
-    let parts = text.split_once('\t').filter(|(_, second)| !second.contains('\t'));
-    let (first, second) = parts.ok_or_else(|| {
-        JsError::new(&format!("{text:?}: expected two texts with one tab between them"))
-    })?;
-    Ok((first, Some(second)))
-}
-
 /// The indices of `n` texts by their language; without languages, all together.
 fn by_language(
     n: usize,
@@ -386,13 +374,6 @@ fn words(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pairs_are_two_texts_with_a_tab_between_them() {
-        let found = |text, is_pair| parts(text, is_pair).ok().unwrap();
-        assert_eq!(found("on\toff", true), ("on", Some("off")));
-        assert_eq!(found("on\toff", false), ("on\toff", None));
-    }
 
     #[test]
     fn chinese_characters_are_words() {
