@@ -78,8 +78,9 @@ fn files_without_trees_and_languages_without_files_are_named() {
 
 #[test]
 fn relations_that_training_has_not_seen_are_left_out_or_kept_as_wrong() {
-    let unseen = TREE.replace("\tobj", "\tobl:arg");
-    for (rule, n, left_out) in [("skip", 2, 1), ("keep", 3, 0)] {
+    let unseen = TREE.replace("\tobj", "\tobl:arg").replace("DET", "Det");
+    let count = |labels: &[&str]| labels.iter().map(|label| ((*label).to_owned(), 1)).collect();
+    for (rule, n, left_out, kept) in [("skip", 2, 1, &[][..]), ("keep", 3, 0, &["Det", "obl"])] {
         let mut job = job();
         job.edit_recipe(
             "sources = [\"en\"]",
@@ -87,8 +88,11 @@ fn relations_that_training_has_not_seen_are_left_out_or_kept_as_wrong() {
         );
         let path = job.path("data/de.test.conllu");
         fs::write(&path, format!("{TREE}{unseen}{TREE}")).unwrap();
-        let german = &job.finish().languages["de"];
+        let (outcome, told) = job.run();
+        let Ok(Outcome::Finished(results)) = outcome else { panic!("{rule}: {outcome:?}") };
+        let german = &results.languages["de"];
         assert_eq!((german.n, german.left_out), (n, left_out), "{rule}");
+        assert_eq!(told.data[2].unseen, count(kept), "{rule}");
     }
 }
 

@@ -45,6 +45,7 @@ pub(super) fn counts(err: &str) -> Vec<&str> {
         "no token ",
         "lost ",
         "left out ",
+        "unseen ",
         "no spans ",
         "widened ",
         "untagged ",
@@ -80,6 +81,8 @@ fn assert_counts(what: &str, data: &Value, expected: &Value) {
     }
     let wanted = expected.get("left_out").cloned().unwrap_or(json!({}));
     assert_eq!(data["left_out"], wanted, "{what}: {data}");
+    let wanted = expected.get("unseen").cloned().unwrap_or(json!({}));
+    assert_eq!(data["unseen"], wanted, "{what}: {data}");
 }
 
 #[track_caller]
@@ -103,6 +106,29 @@ fn commands_about_labeled_files_tell_what_they_lost() {
     // Nothing to tell.
     fs::write(folder.path().join("de.conll"), "licht O\nan B-x\n\n").unwrap();
     assert_told(folder.path(), &format!("evaluate {options}"), &[], &json!({}));
+}
+
+/// A parser's gold relations and parts of speech that it does not know count as wrong, which is told.
+#[test]
+fn labels_that_a_parser_does_not_know_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    copy_model("parser", &path.join("parser"));
+    let sentence =
+        |relation: &str, tag: &str| format!("1\tlicht\t_\t{tag}\t_\t_\t0\t{relation}\t_\t_\n\n");
+    let args = "evaluate parser de.conllu --unseen keep --device flex";
+    let write = |text: String| fs::write(path.join("de.conllu"), text).unwrap();
+    write(sentence("NMOD", "NOUN").repeat(2) + &sentence("nmod", "noun"));
+    let line = "unseen    3 labels of words are not learned, and count as wrong in scores: NMOD (2), noun (1)";
+    assert_told(path, args, &[line], &json!({"unseen": {"NMOD": 2, "noun": 1}}));
+    write(sentence("nmod", "NOUN"));
+    assert_told(path, args, &[], &json!({}));
+    // A column without values is no annotation, and no score of 0.
+    for (relation, tag, column) in [("_", "NOUN", "deprel"), ("nmod", "_", "upos")] {
+        write(sentence(relation, tag).repeat(2));
+        let error = super::refused(path, args);
+        assert!(error.contains(&format!("de.conllu:1: empty {column:?}")), "{error}");
+    }
 }
 
 /// Spans by character offsets that do not fit words: `licht-an` is one word of two spans, and the

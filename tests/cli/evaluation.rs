@@ -12,6 +12,7 @@ mod model_folders;
 mod reading;
 mod saved_subnetworks;
 mod splits;
+mod trimming;
 
 use std::fs;
 use std::path::Path;

@@ -63,6 +63,10 @@ fn subnetworks_go_with_their_model_and_their_absence_is_told() {
     isogloss(path, "trim model --corpus words.txt --out trimmed");
     let read = |model: &str| fs::read(path.join(model).join("subnetworks/de.toml")).unwrap();
     assert_eq!((read("small"), read("trimmed")), (read("model"), read("model")));
+    // Without its pruned parts a model has no places for the masks of the whole one.
+    let (_, told) = isogloss(path, "prune model --subnetwork model/subnetworks/de.toml --out cut");
+    assert!(told.contains("model/subnetworks: the subnetworks of languages are"), "{told}");
+    assert!(!path.join("cut/subnetworks").exists());
     let (_, told) = isogloss(path, "evaluate small de.conll fr.conll --device flex --json");
     assert!(told.contains("small: no subnetwork of fr"), "{told}");
     assert!(!told.contains("no subnetwork of de"), "{told}");

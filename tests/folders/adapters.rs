@@ -279,6 +279,21 @@ fn a_part_of_a_model_is_no_model() {
     }
 }
 
+/// peft saves adapters that are not called `default` in folders of their names.
+#[test]
+fn named_adapters_below_a_folder_are_named() {
+    let shop = Shop::new("lora-head");
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["second", "first"] {
+        copy_folder(&shop.adapter(), &folder.path().join(name));
+    }
+    fs::create_dir(folder.path().join("logs")).unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let list = format!("no model; name one of its adapters: {}, {}", path("first"), path("second"));
+    let result = Predictor::load(folder.path(), &Device::flex());
+    assert_refused("named adapters", result, &[&list]);
+}
+
 /// An adapter that stands in the base under its name would replace it.
 #[test]
 fn adapters_do_not_replace_those_of_their_base() {

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use isogloss::device::{DeviceChoice, open};
-use isogloss::text::{Content, Format, ReadOptions, Texts, Tokenizer, read_file};
+use isogloss::text::{Columns, Content, Format, ReadOptions, Texts, Tokenizer, read_file};
 use isogloss::{Prediction, Predictor, TrimOptions, TrimReport, compress, trim};
 use isogloss_model::{Storage, WeightFiles, read_config};
 use isogloss_tests::runs::{Trace, Workshop, plan_of};
@@ -158,9 +158,9 @@ fn another_recipe_before_the_first_checkpoint_trims_anew() {
 /// Trims the workshop's model to the texts of its source language.
 fn to_source(shop: &Workshop, options: TrimOptions) -> Result<TrimReport, isogloss::Error> {
     let mut texts = Texts::default();
-    texts.add_file(&shop.path("data/en.jsonl"), None).unwrap();
+    texts.add_file(&shop.path("data/en.jsonl"), &Columns::default(), None).unwrap();
     let mut others = Texts::default();
-    others.add_file(&shop.path("data/xx.jsonl"), None).unwrap();
+    others.add_file(&shop.path("data/xx.jsonl"), &Columns::default(), None).unwrap();
     trim(&shop.path("model"), &[texts], Some(&others), options, &shop.path("trimmed"))
 }
 

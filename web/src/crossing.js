@@ -42,6 +42,10 @@ export function setUpCrossing({ engine, models, dataset, fail }) {
   const run = oneAtATime(async (isStale) => {
     const label = select.value || predicted;
     if (!info || !label || info.task !== 'classification') return;
+    if (info.reads_pairs) {
+      box.removeAttribute('aria-busy');
+      return box.replaceChildren(h('p', { class: 'placeholder' }, 'This model reads pairs of texts; the embedded test sentences are single texts.'));
+    }
     const { labels } = info;
     const asked = dataset.languages.map((language) => ({ language, text: dataset.sentence(language, label, round) }));
     const present = asked.filter((one) => one.text !== undefined);

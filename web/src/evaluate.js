@@ -107,9 +107,10 @@ export function setUpEvaluate({ engine, models, dataset }) {
   /** Tells what was cut, lost and left out, as the command line does. @param {Scores} table */
   async function tell(table) {
     const lists = await Promise.all(table.models.map(async (model, column) => {
-      const { data, nOtherSplits, withoutSplits } = table.counts(column);
+      const { data, nOtherSplits, numbered, withoutSplits } = table.counts(column);
       const counts = await engine.counts(data);
       if (nOtherSplits > 0) counts.push({ fate: 'other splits', text: `${whole(nOtherSplits)} examples are of other splits than the test split, and not scored` });
+      for (const set of numbered) counts.push({ fate: 'numbers', text: `${set}: classes are numbers; their names are those of the model, in its order` });
       for (const { set, column: name } of withoutSplits) counts.push({ fate: 'no splits', text: `${set}: no column "${name}" of splits; all rows are scored` });
       if (counts.length === 0) return [];
       return [table.two && h('p', {}, h('span', { class: `swatch ${column ? 'b' : 'a'}`, 'aria-hidden': 'true' }), model.title), h('dl', { 'data-model': model.id },

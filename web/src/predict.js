@@ -89,14 +89,23 @@ export function setUpPredict(app) {
   const input = byId('sentence');
   const output = byId('prediction');
   const language = byId('sentence-language');
+  const second = byId('sentence-pair');
   const crossing = setUpCrossing(app);
   /** @type {ModelInfo | undefined} */
   let info;
 
   const run = oneAtATime(async (isStale) => {
-    const text = input.value.trim();
+    const first = input.value.trim();
     if (!info) return;
-    if (text === '') return output.replaceChildren(h('p', { class: 'placeholder' }, 'Type something above.'));
+    const pair = info.reads_pairs ? second.value.trim() : '';
+    // One tab separates the texts of a pair.
+    const spaced = (/** @type {string} */ part) => part.replaceAll('\t', ' ');
+    const text = info.reads_pairs ? `${spaced(first)}\t${spaced(pair)}` : first;
+    if (info.reads_pairs && first !== '' && pair === '') {
+      output.removeAttribute('aria-busy');
+      return output.replaceChildren(h('p', { class: 'placeholder' }, 'This model was trained on pairs of texts: type the second text, too.'));
+    }
+    if (first === '') return output.replaceChildren(h('p', { class: 'placeholder' }, 'Type something above.'));
     if (info.task === 'none') {
       output.removeAttribute('aria-busy');
       return output.replaceChildren(h('p', { class: 'placeholder' }, 'This model has no labels to predict. Its vectors can be compared below.'));
@@ -136,6 +145,7 @@ export function setUpPredict(app) {
   language.addEventListener('change', run);
   const soon = debounced(250, run);
   input.addEventListener('input', () => { input.removeAttribute('lang'); soon(); });
+  second.addEventListener('input', soon);
   byId('predict-form').addEventListener('submit', (/** @type {Event} */ event) => { event.preventDefault(); run(); });
   byId('examples').append(...EXAMPLES.map(({ language: tag, text }) => h('button', {
     type: 'button', class: 'chip', title: nameOf(tag), ...textAttributes(tag),
@@ -152,6 +162,7 @@ export function setUpPredict(app) {
     show(loaded) {
       info = loaded;
       offerLanguages(loaded.centring);
+      byId('sentence-pair-field').hidden = !loaded.reads_pairs;
       crossing.show(loaded);
       run();
     },

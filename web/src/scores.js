@@ -135,6 +135,7 @@ export class Scores {
     return {
       data: scores.map(({ score }) => score.data),
       nOtherSplits: given.reduce((sum, { score }) => sum + score.n_other_splits, 0),
+      numbered: given.filter(({ score }) => score.numbered_classes).map(({ set }) => set.id),
       withoutSplits: given.filter(({ score }) => score.missing_split_column !== undefined).map(({ set, score }) => ({ set: set.id, column: score.missing_split_column })),
     };
   }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueHint};
 use isogloss::device::DeviceChoice;
 
-pub(crate) use alignment::{AlignArgs, AlignmentArgs, EmbedArgs, RetrieveArgs};
+pub(crate) use alignment::{AlignArgs, AlignmentArgs, EmbedArgs, EncodingOptions, RetrieveArgs};
 pub(crate) use data_file::LanguageFile;
 pub(crate) use evaluation::{
     CentringArgs, EvaluateArgs, FisherArgs, PredictArgs, SubnetworkArgs, WithoutCentring,
@@ -23,7 +23,7 @@ pub(crate) use model::{
     HubArgs, LabeledArgs, LanguageAdapterArgs, ModelArgs, ScoringArgs, open_device,
 };
 pub(crate) use recipe::RecipeArgs;
-pub(crate) use surgery::{CompressArgs, MergeArgs, PruneArgs, TrimArgs};
+pub(crate) use surgery::{CompressArgs, MergeArgs, PruneArgs, TextFieldArgs, TrimArgs};
 pub(crate) use training::{FinetuneArgs, RunArgs, SweepArgs};
 
 use crate::version::VERSION;
@@ -96,7 +96,14 @@ impl Command {
             self,
             Self::Evaluate(_) | Self::Predict(_) | Self::Fisher(_) | Self::Subnetwork(_)
         );
-        let of_texts = matches!(self, Self::Align(_) | Self::Retrieve(_) | Self::Alignment(_));
+        let of_texts = matches!(
+            self,
+            Self::Align(_)
+                | Self::Retrieve(_)
+                | Self::Alignment(_)
+                | Self::Trim(_)
+                | Self::Prune(_)
+        );
         of_a_model || of_texts
     }
 }

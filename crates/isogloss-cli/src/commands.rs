@@ -22,6 +22,7 @@ pub(crate) mod report;
 pub(crate) mod retrieve;
 pub(crate) mod subnetwork;
 pub(crate) mod sweep;
+mod text_files;
 pub(crate) mod trim;
 mod unused;
 
@@ -30,15 +31,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use isogloss::device::{OpenDevice, check_embedding_matrix};
 use isogloss::hub::ModelSource;
-use isogloss::model::{
-    ModelFolder, SentencePooling, is_adapter_folder, missing_base_model, read_config,
-};
+use isogloss::model::{ModelFolder, is_adapter_folder, missing_base_model, read_config};
 use isogloss::text::Language;
 use isogloss::{
     CENTRING, Predictor, Results, Scores, TextEncoder, saved_subnetwork_path, saves_subnetworks,
 };
 
-use crate::args::{HubArgs, LanguageAdapterArgs, ModelArgs};
+use crate::args::{EncodingOptions, HubArgs, LanguageAdapterArgs, ModelArgs};
 
 /// Outcome of a command that did not fail.
 pub(crate) enum End {
@@ -130,15 +129,6 @@ fn exchange_language_adapter(
     let Some(folder) = &args.language_adapter else { return Ok(()) };
     let folder = (folder.as_os_str() != "none").then_some(folder.as_path());
     Ok(predictor.exchange_language_adapter(folder)?)
-}
-
-/// Encoding options of a command, over those of the model's folder.
-pub(crate) struct EncodingOptions {
-    pub(crate) max_length: Option<usize>,
-    /// Maximum number of tokens of a text where neither the flag nor modules of the folder say one.
-    pub(crate) default_max_length: usize,
-    pub(crate) pooling: Option<SentencePooling>,
-    pub(crate) batch_size: usize,
 }
 
 /// Loads the text encoder of a model, with pooling and truncation from the flags, else from its

@@ -45,7 +45,8 @@ pub(crate) fn print_counts(report: &DataReport, as_json: bool) {
 }
 
 /// Flags of commands about labeled files, by the recipe key that says the same.
-const FLAGS: [(&str, &str); 16] = [
+const FLAGS: [(&str, &str); 17] = [
+    ("data.header = false", "--no-header"),
     ("data.format = \"conll\"", "--format conll"),
     ("data.quoting = \"none\"", "--quoting none"),
     ("data.tag_scheme = \"io\"", "--tag-scheme io"),

@@ -26,7 +26,7 @@ mod weights;
 
 pub use adapter_only::save_adapter_only;
 pub use adapters_library::{AdapterChoice, LoadedAdapter, load_adapter, save_adapter};
-pub use config_json::read_config;
+pub use config_json::{read_config, scoring_from_json};
 pub use fingerprint::Fingerprint;
 pub use folder_with_base::ModelFolder;
 pub use index::{BaseModel, relative_path};

@@ -58,7 +58,8 @@ pub use hf::{
     load_bytes, load_masked_lm, load_peft, load_projections, missing_base_model, model_files,
     parameter_name, read_config, read_sentence_modules, read_sentence_modules_bytes, relative_path,
     save, save_adapter, save_adapter_only, save_peft, save_projections, save_scored,
-    sentence_module_files, tokenizer_folder, weight_fingerprints, write_safetensors,
+    scoring_from_json, sentence_module_files, tokenizer_folder, weight_fingerprints,
+    write_safetensors,
 };
 pub use input::{ModelInput, Tokens, Words};
 pub use location::{ParamLocation, ParamPart};

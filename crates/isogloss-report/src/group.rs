@@ -15,6 +15,30 @@ pub(super) struct Recipe<'a> {
     pub(super) color: usize,
     /// The runs, by ascending seed.
     pub(super) runs: Vec<&'a RunRecord>,
+    /// The runs that are left out because another one has the same seed, each with that one.
+    pub(super) copies: Vec<[&'a RunRecord; 2]>,
+}
+
+/// Runs whose recipe has the seed of another run in a sibling folder, each with that one, such as a
+/// copy of a folder under the name of another seed; [`render`](crate::render) leaves them out.
+pub fn copied_seeds(runs: &[RunRecord]) -> Vec<[&RunRecord; 2]> {
+    recipes(runs).into_iter().flat_map(|recipe| recipe.copies).collect()
+}
+
+/// The runs of a recipe that have the seed of another one, which is the first, or the one whose
+/// folder is named after it.
+fn copies<'a>(runs: &[&'a RunRecord]) -> Vec<[&'a RunRecord; 2]> {
+    let original = |at: usize, run: &RunRecord| {
+        let seed = run.recipe_seed()?;
+        let mut others = runs.iter().enumerate().filter(|(n, _)| *n != at);
+        let is_original = |(n, other): &(usize, &&'a RunRecord)| {
+            let is_named = other.seed() == Some(seed);
+            other.recipe_seed() == Some(seed) && run.seed() != Some(seed) && (is_named || *n < at)
+        };
+        others.find(is_original).map(|(_, other)| *other)
+    };
+    let runs = runs.iter().enumerate();
+    runs.filter_map(|(at, run)| Some([*run, original(at, run)?])).collect()
 }
 
 /// Groups runs by recipe folder, in order of first appearance.
@@ -35,7 +59,9 @@ pub(super) fn recipes(runs: &[RunRecord]) -> Vec<Recipe<'_>> {
             Some(above) => format!("{}/{}", above.to_string_lossy(), names[color]),
             None => names[color].clone(),
         };
-        Recipe { label, color, runs }
+        let copies = copies(&runs);
+        runs.retain(|run| copies.iter().all(|[copy, _]| !std::ptr::eq(*copy, *run)));
+        Recipe { label, color, runs, copies }
     });
     labeled.collect()
 }

@@ -87,7 +87,7 @@ fn header(runs: &[RunRecord], recipes: &[Recipe<'_>], comparisons: &[Comparison<
         }
     }
     facts.push(count(recipes.len(), "recipe"));
-    facts.push(count(runs.len(), "run"));
+    facts.push(count(recipes.iter().map(|recipe| recipe.runs.len()).sum(), "run"));
     let facts: Vec<String> =
         facts.iter().map(|fact| format!("<span>{}</span>", Text(fact))).collect();
     let notes: String =
@@ -134,6 +134,15 @@ fn models(runs: &[RunRecord]) -> BTreeSet<&str> {
 /// Warnings about a recipe's runs, such as a truncated log or an unfinished run.
 fn notes(recipe: &Recipe<'_>) -> Vec<String> {
     let mut notes = Vec::new();
+    for [copy, run] in &recipe.copies {
+        let [copy, of] = [copy.dir(), run.dir()].map(|dir| dir.file_name().unwrap_or_default());
+        notes.push(format!(
+            "{}: {} has the seed of {} in its recipe; it is left out, as a seed counts once.",
+            recipe.label,
+            copy.display(),
+            of.display()
+        ));
+    }
     for run in &recipe.runs {
         let label = run_label(recipe, run);
         if run.truncated {

@@ -172,6 +172,12 @@ impl RunRecord {
         self.dir.file_name()?.to_str()?.strip_prefix("seed-")?.parse().ok()
     }
 
+    /// The seed that the run's recipe has.
+    pub fn recipe_seed(&self) -> Option<u64> {
+        let recipe: toml::Table = toml::from_str(&self.recipe).ok()?;
+        recipe.get("seed")?.as_integer()?.try_into().ok()
+    }
+
     /// The recipe's name: that of the folder around `seed-<n>`, else that of the run folder.
     pub fn recipe_name(&self) -> String {
         let name = self.recipe_dir().file_name().map(|name| name.to_string_lossy().into_owned());

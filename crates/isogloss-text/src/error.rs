@@ -79,7 +79,7 @@ pub enum TextError {
     },
 
     /// Missing column: a table lacks a required column.
-    #[error("{}:{line}: no column {column:?}{}{}", path.display(), hint(nearest), named_by(*key, nearest.is_some()))]
+    #[error("{}:{line}: no column {column:?}{}{}{}", path.display(), hint(nearest), named_by(*key, nearest.is_some()), header_hint(*names_none))]
     MissingColumn {
         /// The file.
         path: PathBuf,
@@ -91,6 +91,8 @@ pub enum TextError {
         nearest: Option<String>,
         /// The key of `data.columns` in a recipe that says which column it is, for a hint.
         key: Option<&'static str>,
+        /// Whether the line names no column that is read, as where a table has no header.
+        names_none: bool,
     },
 
     /// A column is configured by a name that the file does not have, so only a number is valid.
@@ -336,6 +338,15 @@ fn label_hint(label: &str, nearest: &Option<String>) -> String {
 fn named_by(key: Option<&'static str>, is_after_question: bool) -> String {
     let mark = if is_after_question { "" } else { ";" };
     key.map_or_else(String::new, |key| format!("{mark} data.columns.{key} says which holds it"))
+}
+
+fn header_hint(names_none: bool) -> &'static str {
+    match names_none {
+        true => {
+            "; if this line is no header, data.header = false names columns by numbers, from \"0\""
+        }
+        false => "",
+    }
 }
 
 fn only(known: &[Language]) -> String {

@@ -92,8 +92,8 @@ pub use packing::{join_translations, pack_sentences};
 pub use pattern::LanguagePattern;
 pub use reader::{
     Annotation, Columns, Format, Quoting, ReadOptions, Texts, read_examples, read_file,
-    read_pair_file, read_pairs, read_sentence_file, read_sentences, read_treebank,
-    read_treebank_file, select_split,
+    read_pair_file, read_pairs, read_sentence_file, read_sentences, read_string_fields,
+    read_treebank, read_treebank_file, select_split,
 };
 pub use source::Origin;
 pub use subword::SubwordSamplingConfig;

@@ -33,7 +33,7 @@ pub(crate) use dictionary::dictionary_entries;
 pub use options::{Annotation, Format, Quoting, ReadOptions};
 pub use pairs::read_pairs;
 pub use sentences::read_sentences;
-pub use texts::Texts;
+pub use texts::{Texts, read_string_fields};
 
 use crate::source::{Source, open};
 use crate::treebank::{self, Treebank};

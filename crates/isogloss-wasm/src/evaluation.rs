@@ -6,7 +6,7 @@ use std::rc::Rc;
 use isogloss::methods::Subnetwork;
 use isogloss::metrics::ClassificationScores;
 use isogloss::model::FeatureCentring;
-use isogloss::text::{Format, LabelSet, Unseen, sequential_by_length};
+use isogloss::text::{Format, LabelSet, ReadOptions, Unseen, sequential_by_length};
 use isogloss::{Evaluator, LabeledSet, TargetKind};
 use js_sys::{Reflect, Uint32Array};
 use serde_json::json;
@@ -28,6 +28,8 @@ pub struct Evaluation {
     n_other_splits: usize,
     /// The column of splits of the model's run, if the file has none.
     missing_split_column: Option<String>,
+    /// Whether classes are numbers in the file, whose names are those of the model alone.
+    has_numbered_classes: bool,
     batches: std::vec::IntoIter<Vec<usize>>,
     gold: Vec<Vec<usize>>,
     predicted: Vec<Vec<usize>>,
@@ -49,7 +51,12 @@ impl Evaluation {
         let predictor = &model.predictor;
         let labels = model.labels().map_err(|problem| JsError::new(&problem))?;
         let options = predictor.scoring().reading.options(format);
-        let examples = predictor.task().read_from(&mut &*bytes, path, &options)?;
+        let read = |options: &ReadOptions| predictor.task().read_from(&mut &*bytes, path, options);
+        let examples = read(&options)?;
+        let is_published = predictor.loaded().scoring.is_none();
+        let as_written = || read(&options.clone().with_label_names(None::<String>));
+        let has_numbered_classes =
+            is_published && as_written().map_or(true, |as_written| as_written != examples);
         let reading = &predictor.scoring().reading;
         let (examples, split) = reading.select_test_split(path, examples)?;
         let language = model.language(name)?;
@@ -76,6 +83,7 @@ impl Evaluation {
             centring,
             n_other_splits,
             missing_split_column,
+            has_numbered_classes,
             batches,
             gold,
             predicted,
@@ -143,6 +151,9 @@ impl Evaluation {
         result["labels"] = json!(names);
         result["data"] = json!(self.set.report);
         result["n_other_splits"] = json!(self.n_other_splits);
+        if self.has_numbered_classes {
+            result["numbered_classes"] = json!(true);
+        }
         if self.centring.is_some() {
             result["centred"] = json!(true);
         }

@@ -42,6 +42,24 @@ impl Labeler {
         }
     }
 
+    /// Whether the model was trained on pairs of texts.
+    pub(crate) fn reads_pairs(&self) -> bool {
+        let is_of_texts = self.predictor.task().target() == TargetKind::Class;
+        is_of_texts && self.predictor.scoring().reading.columns.pair.is_some()
+    }
+
+    /// A text, or the two texts of a pair with one tab between them, if the model reads pairs.
+    pub(crate) fn parts<'t>(&self, text: &'t str) -> Result<(&'t str, Option<&'t str>), JsError> {
+        if !self.reads_pairs() {
+            return Ok((text, None));
+        }
+        let parts = text.split_once('\t').filter(|(_, second)| !second.contains('\t'));
+        let (first, second) = parts.ok_or_else(|| {
+            JsError::new(&format!("{text:?}: expected two texts with one tab between them"))
+        })?;
+        Ok((first, Some(second)))
+    }
+
     /// How the model differs for some languages, in words; `None` if it does not.
     fn differs_by_language(&self) -> Option<&'static str> {
         let has_adapter = self.predictor.scoring().language_adapter.is_some();

@@ -132,6 +132,7 @@ impl Model {
             info["subnetworks"] = json!(subnetworks.keys().collect::<Vec<_>>());
             let with_head = Labeler { predictor, device, subnetworks };
             info["not_scored"] = json!(with_head.labels().err());
+            info["reads_pairs"] = json!(with_head.reads_pairs());
             labeler = Some(Rc::new(with_head));
         }
         info["pooling"] = json!(encoder.pooling().name());
@@ -164,10 +165,11 @@ impl Model {
 
     /// Predicts the labels of texts, with the whole model. `languages`, if given, are the language
     /// tags of the texts, one for each: each text is predicted with the centring of its language,
-    /// where the model has one.
+    /// where the model has one. A model that was trained on pairs (`info().reads_pairs`) reads two
+    /// texts with one tab between them.
     ///
     /// # Errors
-    /// If a text cannot be tokenized, there is no language tag for each text, the device is lost, or
+    /// If a text cannot be tokenized, or is no pair where the model reads pairs, there is no language tag for each text, the device is lost, or
     /// the model is a parser or has no head.
     #[wasm_bindgen(unchecked_return_type = "Prediction[]")]
     pub async fn predict(
@@ -175,7 +177,9 @@ impl Model {
         texts: Vec<String>,
         languages: Option<Vec<String>>,
     ) -> Result<JsValue, JsError> {
-        let predictor = &self.labeler()?.predictor;
+        let labeler = self.labeler()?;
+        let predictor = &labeler.predictor;
+        let texts = texts.iter().map(|text| labeler.parts(text)).collect::<Result<Vec<_>, _>>()?;
         let mut predictions = vec![Value::Null; texts.len()];
         for (language, indices) in by_language(texts.len(), languages)? {
             let centring = language.and_then(|language| predictor.feature_centring(&language));
@@ -256,16 +260,17 @@ impl Model {
     async fn predict_some(
         &self,
         predictor: &Predictor,
-        texts: &[String],
+        texts: &[(&str, Option<&str>)],
         indices: &[usize],
         pass: &ForwardOptions,
         predictions: &mut [Value],
     ) -> Result<(), JsError> {
         let n_labels = predictor.head().labels().len();
-        let lengths: Vec<usize> = indices.iter().map(|index| texts[*index].len()).collect();
+        let length = |(text, pair): (&str, Option<&str>)| text.len() + pair.map_or(0, str::len);
+        let lengths: Vec<usize> = indices.iter().map(|index| length(texts[*index])).collect();
         for batch in sequential_by_length(&lengths, self.batch_size) {
             let batch: Vec<usize> = batch.into_iter().map(|at| indices[at]).collect();
-            let texts: Vec<_> = batch.iter().map(|i| (texts[*i].as_str(), None)).collect();
+            let texts: Vec<_> = batch.iter().map(|i| texts[*i]).collect();
             let (encoded, logits) = predictor.forward_with(&texts, pass)?;
             let probabilities = predictor.read(&encoded, logits).await?;
             let rows = probabilities.chunks(n_labels);
@@ -338,6 +343,7 @@ fn description(loaded: &LoadedModel) -> Value {
         "not_scored": NO_HEAD,
         "subnetworks": [],
         "centring": [],
+        "reads_pairs": false,
         "family": loaded.config_json["model_type"],
         "n_layers": config.num_hidden_layers,
         "hidden_size": config.hidden_size,

@@ -27,6 +27,8 @@ export interface ModelInfo {
     subnetworks: string[];
     /** Languages whose vectors are moved onto those of the source languages (centring.json): by an evaluation, and by predictions that name the languages of their texts. */
     centring: string[];
+    /** Whether the model was trained on pairs: a text that is predicted is two, with one tab between them. */
+    reads_pairs: boolean;
     /** Tokens of a text, after which it is cut. */
     max_tokens: number;
 }
@@ -85,6 +87,8 @@ export interface DataReport {
     n_words_cut: number;
     /** Examples with labels that the model does not know, by label. */
     left_out: Record<string, number>;
+    /** Words whose relation or part of speech the model does not know, by label; in scores they count as wrong. */
+    unseen: Record<string, number>;
     /** Texts that lack the field of spans where others have it; they are read as texts without any. */
     n_without_spans: number;
     /** Spans that begin or end inside a word, or a token where tokens are tagged, which is tagged whole. */
@@ -108,6 +112,8 @@ export interface Scores {
     n_other_splits: number;
     /** The column of splits of the model's run, in a file that has no such column; all of its examples are scored. */
     missing_split_column?: string;
+    /** True where classes are numbers in the file and their names those of the model's labels, in their order: of a model that no run saved how its files are read. */
+    numbered_classes?: boolean;
     /** True where the language was scored by its centring. */
     centred?: boolean;
     accuracy?: number;

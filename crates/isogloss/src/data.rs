@@ -75,11 +75,11 @@ impl Corpus {
         // An unseen label is an error here, so that every example is kept.
         let train = (path, train_examples.clone());
         let aux = Some(&tags).filter(|tags| !tags.is_empty());
-        let learned = LearnedLabels { labels: &labels, aux };
+        let learned = LearnedLabels { labels: &labels, aux, scored_aux: None };
         let train = reader.features(plan.source(), train, learned, Unseen::Error)?;
         let unseen = plan.recipe().data.unseen_labels;
-        // Parts of speech are scored by their names.
-        let scored = LearnedLabels { labels: &labels, aux: None };
+        // Parts of speech are scored by their names, and are no targets here.
+        let scored = LearnedLabels { labels: &labels, aux: None, scored_aux: aux };
         let dev = |source: &Language| {
             let examples = files.examples(source, &splits.dev)?;
             reader.features(source, examples, scored, unseen)

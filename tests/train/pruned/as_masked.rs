@@ -1,7 +1,7 @@
 //! A pruned model has the same outputs, gradients and dropout as the masked model.
 
 use burn::tensor::Device;
-use isogloss::text::Texts;
+use isogloss::text::{Columns, Texts};
 use isogloss::{Predictor, PruneOptions, TrimOptions, prune, trim, write_subnetwork};
 use isogloss_methods::{Gradients, Subnetwork};
 use isogloss_model::{
@@ -149,7 +149,7 @@ fn pruned_models_train_as_masked_ones() {
     shop.finish(&plan_of(&masked), &masked_run);
 
     let mut texts = Texts::default();
-    texts.add_file(&shop.path("data/en.jsonl"), None).unwrap();
+    texts.add_file(&shop.path("data/en.jsonl"), &Columns::default(), None).unwrap();
     let cut = shop.path("cut");
     let report =
         prune(&shop.path("model"), &file, Some(&texts), PruneOptions::default(), &cut).unwrap();

@@ -15,7 +15,6 @@ use isogloss::text::{
 
 use super::model::{DeviceArgs, HubArgs, ModelArgs};
 use super::value::{parse_batch_size, parse_max_length, parse_quoting};
-use crate::commands::EncodingOptions;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct AlignArgs {
@@ -123,6 +122,15 @@ pub(crate) struct RetrieveArgs {
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) encoding: EncodingArgs,
+}
+
+/// Encoding options of a command, over those of the model's folder.
+pub(crate) struct EncodingOptions {
+    pub(crate) max_length: Option<usize>,
+    /// Maximum number of tokens of a text where neither the flag nor modules of the folder say one.
+    pub(crate) default_max_length: usize,
+    pub(crate) pooling: Option<SentencePooling>,
+    pub(crate) batch_size: usize,
 }
 
 /// Sampling and encoding of texts.

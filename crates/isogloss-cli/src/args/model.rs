@@ -110,7 +110,8 @@ pub(crate) struct LabeledArgs {
     /// The field or column of the texts [default: as the model was trained]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) text_column: Option<String>,
-    /// The field or column of the second texts of pairs [default: as the model was trained, or none]
+    /// The field or column of the second texts of pairs, "" for single texts [default: as the model
+    /// was trained, or none]
     #[arg(long, value_name = "COLUMN")]
     pub(crate) pair_column: Option<String>,
     /// The field or column of the class labels [default: as the model was trained]

@@ -33,6 +33,8 @@ pub(crate) struct PruneArgs {
     /// are sampled
     #[arg(long, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) compare: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) fields: TextFieldArgs,
     /// Number of texts that are compared
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub(crate) check: usize,
@@ -46,6 +48,18 @@ pub(crate) struct PruneArgs {
     pub(crate) hub: HubArgs,
 }
 
+/// Fields of the texts in JSON Lines files.
+#[derive(Debug, clap::Args)]
+pub(crate) struct TextFieldArgs {
+    /// The field of the texts in JSON Lines files [default: as the model was trained, or text]
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) text_column: Option<String>,
+    /// The field of the second texts of pairs in JSON Lines files [default: as the model was
+    /// trained, or none]
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) pair_column: Option<String>,
+}
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct TrimArgs {
     /// A model folder or hub name
@@ -57,6 +71,8 @@ pub(crate) struct TrimArgs {
     /// Other texts, to compare their tokenization before and after
     #[arg(long, num_args = 1.., value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub(crate) compare: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) fields: TextFieldArgs,
     /// Quoting in TSV and CSV files: minimal, as pandas writes them, or none, where quotes are text
     /// [default: minimal in CSV, in TSV as the whole file tells]
     #[arg(long, value_parser = parse_quoting)]

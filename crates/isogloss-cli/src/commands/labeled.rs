@@ -112,7 +112,8 @@ impl Labeled {
         reading.columns.text = column(&args.text_column, reading.columns.text);
         reading.columns.label = column(&args.label_column, reading.columns.label);
         reading.columns.slots = column(&args.spans_column, reading.columns.slots);
-        reading.columns.pair = args.pair_column.clone().or(reading.columns.pair);
+        let pair = args.pair_column.clone().or(reading.columns.pair);
+        reading.columns.pair = pair.filter(|name| !name.is_empty());
         reading.header &= !args.no_header;
         reading.columns.split = column(&args.split_column, reading.columns.split);
         if !args.label_names.is_empty() {

@@ -1,11 +1,12 @@
 //! `isogloss prune`: structured pruning of a model to a subnetwork.
 
 use isogloss::text::Texts;
-use isogloss::{CENTRING, PruneOptions, prune};
+use isogloss::{CENTRING, PruneOptions, prune, saves_subnetworks};
 
 use super::End;
 use super::merged::WholeModel;
 use super::output::check_is_empty;
+use super::text_files::TextFiles;
 use crate::args::PruneArgs;
 use crate::wording::size;
 
@@ -13,7 +14,8 @@ pub(crate) fn run(args: &PruneArgs) -> anyhow::Result<End> {
     check_is_empty(&args.out)?;
     let model = WholeModel::resolve(&args.model, &args.hub)?;
     let mut texts = Texts::default();
-    args.compare.iter().try_for_each(|path| texts.add_file(path, None))?;
+    let files = TextFiles::new(model.path(), &args.fields, None, args.compare.iter())?;
+    args.compare.iter().try_for_each(|path| files.add(&mut texts, path))?;
     let texts = (!args.compare.is_empty()).then_some(&texts);
     let options = PruneOptions { n_checked: args.check };
     let centring = model.path().join(CENTRING);
@@ -21,6 +23,13 @@ pub(crate) fn run(args: &PruneArgs) -> anyhow::Result<End> {
         let path = centring.display();
         eprintln!(
             "{path}: of the whole model; estimate that of the pruned one by isogloss centring"
+        );
+    }
+    if saves_subnetworks(model.path()) {
+        eprintln!(
+            "{}: the subnetworks of languages are of the whole model, and are not taken over: the \
+             pruned one is used whole for all languages",
+            model.path().join("subnetworks").display()
         );
     }
     let report = prune(model.path(), &args.subnetwork, texts, options, &args.out)?;

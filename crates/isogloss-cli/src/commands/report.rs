@@ -1,7 +1,7 @@
 //! `isogloss report`: the HTML report about runs.
 
 use anyhow::{Context, bail};
-use isogloss::report::{RunRecord, find_runs, render};
+use isogloss::report::{RunRecord, copied_seeds, find_runs, render};
 
 use super::End;
 use crate::args::ReportArgs;
@@ -13,8 +13,13 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<End> {
     }
     let runs: Vec<_> =
         folders.iter().map(|folder| RunRecord::load(folder)).collect::<Result<_, _>>()?;
+    let copies = copied_seeds(&runs);
+    for [copy, run] in &copies {
+        let [copy, run] = [copy, run].map(|run| run.dir().display());
+        eprintln!("{copy}: left out, its recipe has the seed of {run}, and a seed counts once");
+    }
     let html = render(&runs);
     std::fs::write(&args.out, html).with_context(|| args.out.display().to_string())?;
-    println!("{} runs in {}", runs.len(), args.out.display());
+    println!("{} runs in {}", runs.len() - copies.len(), args.out.display());
     Ok(End::Done)
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::folder_with_base::ModelFolder;
+use super::index::ADAPTER_CONFIG;
 use super::json::{parse_json, read_json};
 use super::model_folder::{FolderKind, base_folder};
 use super::names::TIED_LM_CLASS;
@@ -37,7 +38,21 @@ pub(super) fn read_own_config(folder: &Path) -> Result<(EncoderConfig, Value), L
     if let (false, Some(path)) = (path.exists(), part) {
         return Err(LoadError::NoModel { path });
     }
+    let names = if path.exists() { Vec::new() } else { named_adapters(folder) };
+    if !names.is_empty() {
+        return Err(LoadError::NamedAdapters { path: folder.to_owned(), names });
+    }
     from_json(read_json(&path)?, &path)
+}
+
+/// Folders of a folder that hold an adapter each, as `save_pretrained` of peft writes those that are
+/// not called `default`; sorted.
+fn named_adapters(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let adapters = entries.filter(|entry| entry.path().join(ADAPTER_CONFIG).exists());
+    let mut names: Vec<String> = adapters.map(|entry| entry.path().display().to_string()).collect();
+    names.sort();
+    names
 }
 
 /// Configurations of parts of a model that the `adapters` library saves in folders of their own.
@@ -118,8 +133,9 @@ fn problem_type(json: &Value, n_labels: usize) -> Result<ProblemType, ConfigErro
 /// Entry of `isogloss` in `config.json` with the scoring settings.
 const SCORING: &str = "scoring";
 
-/// Scoring settings of the task head in a `config.json`.
-pub(super) fn scoring_from_json(json: &Value) -> Option<&Value> {
+/// Scoring settings of the task head in a `config.json`, as
+/// [`save_scored`](crate::save_scored) stores them.
+pub fn scoring_from_json(json: &Value) -> Option<&Value> {
     json.get("isogloss")?.get(SCORING)
 }
 

@@ -286,20 +286,34 @@ mod tests {
             r#"{"kind":"open","step":50,"layers":[0],"traces":[0.5,8.0]}"#,
             "\n",
         ));
-        let html = render(&[Recipe { label: "fun".to_owned(), color: 0, runs: vec![&run] }]);
+        let html = render(&[Recipe {
+            label: "fun".to_owned(),
+            color: 0,
+            copies: Vec::new(),
+            runs: vec![&run],
+        }]);
         for title in ["Layer 0, step 0: 0.25<", "Layer 1, step 50: 8<"] {
             assert_eq!(html.matches(title).count(), 1, "{title}");
         }
         assert_eq!(html.matches("<figure").count(), 1);
         // A schedule with a fixed order measures no traces.
         let run = run_record("{\"kind\":\"open\",\"step\":0,\"layers\":[1]}\n");
-        assert_eq!(render(&[Recipe { label: String::new(), color: 0, runs: vec![&run] }]), "");
+        assert_eq!(
+            render(&[Recipe {
+                label: String::new(),
+                color: 0,
+                copies: Vec::new(),
+                runs: vec![&run]
+            }]),
+            ""
+        );
     }
 
     #[test]
     fn long_runs_are_thinned_but_keep_their_last_step() {
         let run = run((0..=100).map(|at| (10 * at, 1.0)));
-        let recipe = Recipe { label: "plain".to_owned(), color: 0, runs: vec![&run] };
+        let recipe =
+            Recipe { label: "plain".to_owned(), color: 0, copies: Vec::new(), runs: vec![&run] };
         let map = Map::new(&recipe, |run| measured_traces(run, Fisher::True));
         assert!(map.steps.len() <= MAX_COLUMNS);
         assert_eq!(map.steps.last(), Some(&1000));
@@ -310,7 +324,12 @@ mod tests {
     fn the_scale_of_colors_is_one_for_all_maps() {
         let runs =
             [run([(0, 100.0), (5, 1.0)].into_iter()), run([(0, 10.0), (5, 0.0)].into_iter())];
-        let recipe = |at: usize| Recipe { label: String::new(), color: at, runs: vec![&runs[at]] };
+        let recipe = |at: usize| Recipe {
+            label: String::new(),
+            color: at,
+            copies: Vec::new(),
+            runs: vec![&runs[at]],
+        };
         let html = render(&[recipe(0), recipe(1)]);
         for (position, title) in
             [("1.000", "step 0: 100"), ("0.000", "step 5: 1"), ("0.500", "step 0: 10")]

@@ -4,6 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::example_runs::{METRICS, alignment, load, measure, results, run};
+use crate::group::copied_seeds;
 
 /// Panics unless every tag is closed in order and every `<` and `&` in text is escaped.
 fn assert_well_formed(html: &str) {
@@ -41,6 +42,33 @@ fn a_killed_run_is_shown_up_to_where_it_got() {
     assert_well_formed(&html);
     assert!(html.contains("ends in the middle of a line"));
     assert!(html.contains("not finished"));
+}
+
+#[test]
+fn a_copy_of_a_seed_is_told_and_counts_once() {
+    let root = tempfile::tempdir().unwrap();
+    let scored = |folder: &str, seed: u64, source: f64, target: f64| {
+        let folder = run(root.path(), folder, METRICS, &results(source, target));
+        fs::write(folder.join("recipe.toml"), format!("seed = {seed}\n")).unwrap();
+        load(&folder)
+    };
+    // The copy has the smaller number, and still is the copy.
+    let records = [
+        scored("plain/seed-1", 2, 0.80, 0.40),
+        scored("plain/seed-2", 2, 0.80, 0.40),
+        scored("plain/seed-3", 3, 0.84, 0.50),
+        scored("other/seed-2", 2, 0.80, 0.40),
+    ];
+    let copies = copied_seeds(&records).into_iter().map(|runs| runs.map(RunRecord::dir));
+    let folders = ["plain/seed-1", "plain/seed-2"].map(|name| root.path().join(name));
+    assert_eq!(copies.collect::<Vec<_>>(), [folders.each_ref().map(|folder| folder.as_path())]);
+    let html = render(&records);
+    assert_well_formed(&html);
+    let note = "plain: seed-1 has the seed of seed-2 in its recipe; it is left out";
+    assert!(html.contains(note), "{html}");
+    // Of 80 and 84 as of two seeds: 82 ± 2.83; with the copy it would be 81.3 ± 2.3.
+    assert!(html.contains("82.0<span class=\"std\"> ± 2.8</span>"), "{html}");
+    assert!(html.contains("<span>3 runs</span>"), "{html}");
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Dictionary {
     /// Reads a dictionary from a byte stream, a word and one translation per line; `path` names the
     /// stream in error messages.
     ///
-    /// They are separated by a tab, in which case both may contain spaces, or by spaces.
+    /// They are separated by a tab or ` ||| `, in which case both may contain spaces, or by spaces.
     /// A word with several translations has several lines.
     ///
     /// ```

@@ -77,6 +77,13 @@ pub enum LineProblem {
         found: usize,
     },
 
+    /// A line of a bilingual dictionary ends in a number, the score of its entry.
+    #[error("a third column, {found:?}; a tab between word and translation lets both have spaces")]
+    DictionaryScore {
+        /// The number.
+        found: String,
+    },
+
     /// Duplicate column name in the header.
     #[error("column {column:?} is named twice")]
     DuplicateColumn {

@@ -57,8 +57,8 @@ pub(crate) fn classification(
         }
     };
     let features = Features { input, target };
-    let (lost, misfits) = (Vec::new(), SpanMisfits::default());
-    Ok(FeaturizedExample { features, first_text, lost, n_words_lost: [0; 2], misfits })
+    let (lost, misfits, unseen) = (Vec::new(), SpanMisfits::default(), Vec::new());
+    Ok(FeaturizedExample { features, first_text, lost, n_words_lost: [0; 2], misfits, unseen })
 }
 
 #[cfg(test)]

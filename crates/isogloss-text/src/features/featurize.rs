@@ -27,7 +27,7 @@ pub enum Unseen {
     Error,
     /// Skip the example and count it.
     Skip,
-    /// Keep the example, without a target for that label; only for
+    /// Keep the example, without a target for that label, and count the word; only for
     /// [`featurize_parsing`](crate::featurize_parsing).
     Keep,
 }
@@ -73,6 +73,9 @@ pub struct Featurized {
     /// The number of skipped examples by unseen label; an example counts for the first of its
     /// unseen labels.
     pub skipped: BTreeMap<String, usize>,
+    /// The number of words without a target by unseen label, in examples that [`Unseen::Keep`]
+    /// keeps.
+    pub unseen: BTreeMap<String, usize>,
 }
 
 impl Featurized {
@@ -131,6 +134,8 @@ pub(crate) struct FeaturizedExample {
     pub(crate) n_words_lost: [usize; 2],
     /// Spans that do not fit the units of the text.
     pub(crate) misfits: SpanMisfits,
+    /// The unseen labels of words, one for each word and kind of label.
+    pub(crate) unseen: Vec<String>,
 }
 
 /// Featurizes examples in parallel with `one`, and collects the results in order.
@@ -148,8 +153,12 @@ pub(super) fn featurize(
                 lost,
                 n_words_lost: [n_lost, n_cut],
                 misfits,
+                unseen: labels,
                 ..
             }) => {
+                for label in labels {
+                    *featurized.unseen.entry(label).or_default() += 1;
+                }
                 featurized.misfits.n_widened += misfits.n_widened;
                 featurized.misfits.n_untagged += misfits.n_untagged;
                 let report = &mut featurized.truncation;

@@ -18,6 +18,8 @@ pub struct ParseLabels<'a> {
     pub subtypes: Subtypes,
     /// The universal part-of-speech tags (UPOS), if these are targets too.
     pub tags: Option<&'a LabelSet>,
+    /// The tags that scores know, where these are no targets: any other is an unseen label.
+    pub scored_tags: Option<&'a LabelSet>,
 }
 
 /// Featurizes treebank sentences for dependency parsing: a head and a relation for each word, and a
@@ -57,31 +59,42 @@ pub fn featurize_parsing(
         let none = || vec![IGNORE_INDEX; n_words];
         let (heads, relations, tags) = (none(), none(), none());
         let mut targets = WordTargets { n_words, first_subwords, heads, relations, tags };
+        let mut unseen = Vec::new();
         if let Some(labels) = labels {
-            fill(&mut targets, sentence, labels, options.unseen == Unseen::Keep)?;
+            unseen = fill(&mut targets, sentence, labels, options.unseen == Unseen::Keep)?;
         }
         let first_text = 0..input.len();
         let features = Features { input, target: Target::Words(targets) };
         let (lost, misfits) = (Vec::new(), SpanMisfits::default());
-        Ok(FeaturizedExample { features, first_text, lost, n_words_lost, misfits })
+        Ok(FeaturizedExample { features, first_text, lost, n_words_lost, misfits, unseen })
     })
 }
 
-/// Writes the target heads, relations and tags of a sentence.
+/// Writes the target heads, relations and tags of a sentence; returns the unseen labels that are
+/// kept, without relations of which another subtype is known.
 fn fill(
     targets: &mut WordTargets,
     sentence: &Sentence,
     labels: ParseLabels<'_>,
     keeps_unseen: bool,
-) -> Result<(), TextError> {
+) -> Result<Vec<String>, TextError> {
     sentence.check_tree()?;
     let heads = sentence.heads()?;
-    let id = |word: usize, set: &LabelSet, name: &str, field: &str| match set.id(name) {
+    let mut unseen = Vec::new();
+    let mut id = |word: usize, set: &LabelSet, name: &str, field: &str| match set.id(name) {
         _ if name == NO_VALUE => {
             Err(sentence.word_fault(word, LineProblem::EmptyField { field: field.to_owned() }))
         }
         Some(id) => Ok(token_label(id)),
-        None if keeps_unseen => Ok(IGNORE_INDEX),
+        None if keeps_unseen => {
+            // Scores compare relations without subtypes, so another subtype may be right.
+            let without_subtype = |name| Subtypes::Cut.apply(name);
+            let mut known = set.names().iter().map(|known| without_subtype(known));
+            if known.all(|known| known != without_subtype(name)) {
+                unseen.push(name.to_owned());
+            }
+            Ok(IGNORE_INDEX)
+        }
         None => Err(TextError::UnknownLabel {
             path: sentence.origin().path.to_path_buf(),
             line: sentence.line(TokenId::Word(word)),
@@ -92,13 +105,14 @@ fn fill(
     for (at, (word, head)) in sentence.words().iter().zip(heads).enumerate() {
         let relation = labels.subtypes.apply(&word.deprel);
         let relation = id(at + 1, labels.relations, relation, "deprel")?;
-        let tag = labels.tags.map(|tags| id(at + 1, tags, &word.upos, "upos")).transpose()?;
+        let tags = labels.tags.or(labels.scored_tags);
+        let tag = tags.map(|tags| id(at + 1, tags, &word.upos, "upos")).transpose()?;
         let has_token = |word: usize| targets.first_subwords.get(word).is_some_and(Option::is_some);
         if !has_token(at) {
             continue;
         }
         let head_has_token = head.checked_sub(1).is_none_or(has_token);
-        if let Some(tag) = tag {
+        if let (Some(tag), Some(_)) = (tag, labels.tags) {
             targets.tags[at] = tag;
         }
         if head_has_token {
@@ -106,7 +120,7 @@ fn fill(
             targets.relations[at] = relation;
         }
     }
-    Ok(())
+    Ok(unseen)
 }
 
 #[cfg(test)]
@@ -132,8 +146,8 @@ mod tests {
     fn featurized(text: &str, options: FeatureOptions) -> Result<Featurized, TextError> {
         let relations = LabelSet::new(["nmod", "nsubj", "root"]).unwrap();
         let tags = LabelSet::new(["ADV", "NOUN", "X"]).unwrap();
-        let labels =
-            ParseLabels { relations: &relations, subtypes: Subtypes::Cut, tags: Some(&tags) };
+        let (subtypes, tags) = (Subtypes::Cut, Some(&tags));
+        let labels = ParseLabels { relations: &relations, subtypes, tags, scored_tags: None };
         featurize_parsing(&unigram(), &examples(text), Some(labels), &options)
     }
 
@@ -192,6 +206,43 @@ mod tests {
         let kept = featurized(&text, options.with_unseen(Unseen::Keep)).unwrap();
         assert_eq!(targets(&kept).relations, [1, X, 2]);
         assert_eq!(targets(&kept).heads, [3, 1, 0]);
+        assert_eq!(kept.unseen, [("obl".to_owned(), 1)].into());
+        assert_eq!(skipped.unseen, [].into());
+    }
+
+    #[test]
+    fn kept_words_are_counted_by_each_unseen_label_also_where_they_are_cut_off() {
+        // The maximum length leaves out the last word of the first sentence.
+        let text = TREES.replace("nsubj:pass", "NSUBJ").replace("ADV", "adv");
+        let keeping = FeatureOptions::new(5).with_unseen(Unseen::Keep);
+        let kept = featurized(&text, keeping).unwrap();
+        assert_eq!(kept.unseen, [("NSUBJ".to_owned(), 1), ("adv".to_owned(), 2)].into());
+        assert_eq!(kept.kept, [0, 1]);
+    }
+
+    #[test]
+    fn another_subtype_of_a_known_relation_is_no_unseen_label() {
+        let relations = LabelSet::new(["nsubj:pass", "root"]).unwrap();
+        // Tags are scored by their names, without being targets.
+        let tags = LabelSet::new(["ADV", "NOUN"]).unwrap();
+        let (subtypes, scored_tags) = (Subtypes::Keep, Some(&tags));
+        let labels = ParseLabels { relations: &relations, subtypes, tags: None, scored_tags };
+        let text = TREES.replace("nsubj:pass", "nsubj:outer");
+        let keeping = FeatureOptions::new(16).with_unseen(Unseen::Keep);
+        let kept = featurize_parsing(&unigram(), &examples(&text), Some(labels), &keeping).unwrap();
+        assert_eq!(targets(&kept).relations, [X, X, 1]);
+        assert_eq!(targets(&kept).tags, [X, X, X]);
+        assert_eq!(kept.unseen, [("X".to_owned(), 1), ("nmod".to_owned(), 1)].into());
+    }
+
+    #[test]
+    fn a_word_without_annotation_is_refused_where_unseen_labels_are_kept() {
+        let keeping = FeatureOptions::new(16).with_unseen(Unseen::Keep);
+        for (old, new, part) in [("nmod", "_", "deprel"), ("\tX", "\t_", "upos")] {
+            let text = TREES.replace(old, new);
+            let error = featurized(&text, keeping).unwrap_err().to_string();
+            assert_eq!(error, format!("de.conllu:3: empty {part:?}"));
+        }
     }
 
     #[test]

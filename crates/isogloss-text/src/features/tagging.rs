@@ -124,7 +124,7 @@ fn tagged(
     let n_words_lost = [lost.len() - n_untagged, n_cut];
     let misfits = SpanMisfits { n_widened, n_untagged };
     let features = Features { input, target };
-    FeaturizedExample { features, first_text, lost, n_words_lost, misfits }
+    FeaturizedExample { features, first_text, lost, n_words_lost, misfits, unseen: Vec::new() }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Column names: the fields or columns that hold the parts of an example.
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The `[data.columns]` table of a recipe: the fields or columns that hold the parts of an example.
 ///
@@ -22,7 +22,9 @@ use serde::{Deserialize, Serialize};
 pub struct Columns {
     /// The text.
     pub text: String,
-    /// The second text of a pair; unset for single texts.
+    /// The second text of a pair; unset, or `""` in a recipe that extends one with pairs, for single
+    /// texts.
+    #[serde(deserialize_with = "name_unless_empty")]
     pub pair: Option<String>,
     /// The class label.
     pub label: String,
@@ -39,6 +41,12 @@ pub struct Columns {
     /// `xpos` in a CoNLL-U file, `upos` when unset; in JSON
     /// Lines the field of the tags of words, `ner_tags`, `tags` or `labels` when unset.
     pub tag: Option<String>,
+}
+
+/// A name; `None` for an empty one.
+fn name_unless_empty<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let name = Option::<String>::deserialize(from)?;
+    Ok(name.filter(|name| !name.is_empty()))
 }
 
 impl Default for Columns {

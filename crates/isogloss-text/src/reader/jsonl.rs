@@ -1,12 +1,13 @@
 //! JSON Lines reader: one JSON object per line.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
+mod unique_fields;
 
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use self::unique_fields::UniqueFields;
 use crate::reader::columns::{Columns, Named};
 use crate::reader::label_names::LabelNames;
 use crate::reader::options::{Annotation, ReadOptions};
@@ -34,6 +35,18 @@ pub(crate) fn read(source: &Source, options: &ReadOptions) -> Result<Vec<Example
         Some(fields) => read_words(source, objects, &fields, options),
         None => read_texts(source, objects, options),
     }
+}
+
+/// Names of the fields of a JSON Lines file that hold a string on any line.
+pub(crate) fn string_fields(source: &Source) -> Result<BTreeSet<String>, TextError> {
+    let columns = Columns::default();
+    let mut names = BTreeSet::new();
+    for row in source.rows() {
+        let fields = Object::parse(source, &columns, row?)?.fields;
+        let strings = fields.into_iter().filter(|(_, value)| value.is_string());
+        names.extend(strings.map(|(name, _)| name));
+    }
+    Ok(names)
 }
 
 fn read_words<'a>(
@@ -181,36 +194,6 @@ impl SpanField {
 struct WordFields {
     words: String,
     tags: String,
-}
-
-/// Fields of a JSON object, of which no two have the same name: a map would keep the last alone.
-struct UniqueFields(Map<String, Value>);
-
-impl<'de> Deserialize<'de> for UniqueFields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(FieldsVisitor).map(Self)
-    }
-}
-
-struct FieldsVisitor;
-
-impl<'de> Visitor<'de> for FieldsVisitor {
-    type Value = Map<String, Value>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        let mut fields = Map::new();
-        while let Some((name, value)) = object.next_entry::<String, Value>()? {
-            if fields.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("field {name:?} is there twice")));
-            }
-            fields.insert(name, value);
-        }
-        Ok(fields)
-    }
 }
 
 /// JSON object of one line.
@@ -363,8 +346,8 @@ impl<'a> Object<'a> {
 
     fn value(&self, field: Named<'_>) -> Result<Option<&Value>, TextError> {
         match self.fields.get(field.name) {
-            Some(Value::Null) | None if field.required => Err(self.missing(field.name, field.key)),
-            Some(Value::Null) | None => Ok(None),
+            None if field.required => Err(self.missing(field.name, field.key)),
+            Some(Value::Null) | None if !field.required => Ok(None),
             found => Ok(found),
         }
     }

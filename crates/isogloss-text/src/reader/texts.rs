@@ -1,13 +1,21 @@
 //! Deduplicated texts of data files, for counts of vocabulary pieces (vocabulary trimming).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
 use crate::reader::quoting::tab_rows;
 use crate::reader::table::plain_rows;
-use crate::reader::{Annotation, Format, Quoting, ReadOptions, csv, read_file};
+use crate::reader::{Annotation, Columns, Format, Quoting, ReadOptions, csv, jsonl, read_file};
 use crate::source::{Source, open};
 use crate::{Content, Example, TextError, TokenizerInput};
+
+/// Names of the fields of a JSON Lines file that hold a string on any line.
+///
+/// # Errors
+/// If the file cannot be read as JSON Lines.
+pub fn read_string_fields(path: &Path) -> Result<BTreeSet<String>, TextError> {
+    jsonl::string_fields(&Source::read(open(path)?, path)?)
+}
 
 /// Deduplicated texts, in order of insertion.
 #[derive(Debug, Clone, Default)]
@@ -20,15 +28,23 @@ pub struct Texts {
 
 impl Texts {
     /// Adds the texts of a file: texts and words of JSON Lines and CoNLL files, all cells of
-    /// tables, the lines of any other file. Without `quoting`, cells of TSV files are unquoted if the
-    /// whole file is quoted, and those of CSV files are.
+    /// tables, the lines of any other file. `columns` names the field of texts of JSON Lines, and
+    /// that of second texts, if there are any. Without `quoting`, cells of TSV files are unquoted if
+    /// the whole file is quoted, and those of CSV files are.
     ///
     /// # Errors
     /// If the file cannot be read in the format of its extension, or contains no text.
-    pub fn add_file(&mut self, path: &Path, quoting: Option<Quoting>) -> Result<(), TextError> {
+    pub fn add_file(
+        &mut self,
+        path: &Path,
+        columns: &Columns,
+        quoting: Option<Quoting>,
+    ) -> Result<(), TextError> {
         match Format::from_path(path) {
             Some(format @ (Format::Jsonl | Format::Conll | Format::Conllu)) => {
-                let options = ReadOptions::new(format).with_annotation(Annotation::Text);
+                let options = ReadOptions::new(format)
+                    .with_annotation(Annotation::Text)
+                    .with_columns(columns.clone());
                 read_file(path, &options)?.iter().for_each(|of| self.add_example(of));
                 Ok(())
             }
@@ -103,8 +119,28 @@ impl Texts {
 
 #[cfg(test)]
 mod tests {
-    use super::Texts;
-    use crate::TokenizerInput;
+    use super::{Texts, read_string_fields};
+    use crate::{Columns, TokenizerInput};
+
+    #[test]
+    fn both_texts_of_pairs_are_added_where_a_field_holds_the_second() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pairs.jsonl");
+        let lines = "{\"text\": \"an\", \"other\": \"aus\", \"label\": 1}\n\
+                     {\"text\": \"in\", \"other\": \"bei\", \"label\": \"x\"}\n";
+        std::fs::write(&path, lines).unwrap();
+        let found = |pair: Option<&str>| {
+            let mut texts = Texts::default();
+            let columns = Columns { pair: pair.map(str::to_owned), ..Columns::default() };
+            texts.add_file(&path, &columns, None).map(|()| texts.texts)
+        };
+        assert_eq!(found(None).unwrap(), ["an", "in"]);
+        assert_eq!(found(Some("other")).unwrap(), ["an", "aus", "in", "bei"]);
+        let error = found(Some("second")).unwrap_err().to_string();
+        assert!(error.contains("pairs.jsonl:1: no field \"second\""), "{error}");
+        let fields: Vec<String> = read_string_fields(&path).unwrap().into_iter().collect();
+        assert_eq!(fields, ["label", "other", "text"]);
+    }
 
     #[test]
     fn words_are_read_without_their_tags() {
@@ -113,7 +149,7 @@ mod tests {
             let path = folder.path().join(name);
             std::fs::write(&path, data).unwrap();
             let mut texts = Texts::default();
-            texts.add_file(&path, None).unwrap();
+            texts.add_file(&path, &Columns::default(), None).unwrap();
             let words = |input: &TokenizerInput<'_>| match input {
                 TokenizerInput::Text(text) => text.to_string(),
                 TokenizerInput::Words(words) => words.join("|"),
@@ -147,7 +183,7 @@ mod tests {
         ] {
             let path = folder.path().join(name);
             std::fs::write(&path, data).unwrap();
-            texts.add_file(&path, None).unwrap();
+            texts.add_file(&path, &Columns::default(), None).unwrap();
         }
         let inputs: Vec<String> = texts
             .inputs()
@@ -174,7 +210,7 @@ mod tests {
         std::fs::write(&path, "").unwrap();
         assert!(
             texts
-                .add_file(&path, None)
+                .add_file(&path, &Columns::default(), None)
                 .unwrap_err()
                 .to_string()
                 .ends_with("none.tsv: no example in this file")

@@ -22,8 +22,8 @@ pub struct CodeSwitchConfig {
     /// put in, and `{source}` for that of the text where texts are in several languages.
     ///
     /// A dictionary has one word and one translation per line, as those of MUSE have: separated by
-    /// a tab, in which case both may contain spaces, or by spaces, in which case the word ends at
-    /// the first space.
+    /// a tab or ` ||| `, in which case both may contain spaces, or by spaces, in which case the word
+    /// ends at the first space. A third column, such as scores, is an error.
     pub dictionaries: LanguagePattern,
     /// The languages to sample from.
     pub languages: Vec<Language>,

@@ -248,6 +248,21 @@ epochs = 9
     }
 
     #[test]
+    fn single_texts_are_read_where_pairs_are_inherited() {
+        let pairs =
+            PLAIN.replace("[\"en\", \"de\"]\n", "[\"en\", \"de\"]\ncolumns.pair = \"second\"\n");
+        let resolve = |text: &str| {
+            let text = format!("extends = \"plain.toml\"\n{text}");
+            resolved(&[("plain.toml", &pairs), ("b.toml", &text)]).unwrap()
+        };
+        let pair = |recipe: &toml::Table| {
+            recipe["data"].get("columns").and_then(|c| c.get("pair")).cloned()
+        };
+        assert_eq!(pair(&resolve("")), Some("second".into()));
+        assert_eq!(pair(&resolve("[data]\ncolumns.pair = \"\"\n")), None);
+    }
+
+    #[test]
     fn a_chain_is_followed_from_folder_to_folder() {
         let files = [
             ("b.toml", "extends = \"x/c.toml\"\nseed = 1"),

@@ -27,6 +27,9 @@ pub struct DataReport {
     pub n_words_cut: usize,
     /// Examples left out because the source language lacks their label, by label.
     pub left_out: BTreeMap<String, usize>,
+    /// Words whose relation or part of speech the source language lacks, by label, in sentences that
+    /// are kept; in scores they count as wrong.
+    pub unseen: BTreeMap<String, usize>,
     /// Texts without the field of spans, in files where others have it; they count as texts without
     /// spans.
     pub n_without_spans: usize,
@@ -89,9 +92,8 @@ impl DataReport {
         self.longest = self.longest.max(other.longest);
         self.n_words_lost += other.n_words_lost;
         self.n_words_cut += other.n_words_cut;
-        for (label, n) in &other.left_out {
-            *self.left_out.entry(label.clone()).or_default() += n;
-        }
+        add_labels(&mut self.left_out, &other.left_out);
+        add_labels(&mut self.unseen, &other.unseen);
         self.n_without_spans += other.n_without_spans;
         self.n_spans_widened += other.n_spans_widened;
         self.n_spans_untagged += other.n_spans_untagged;
@@ -106,9 +108,8 @@ impl DataReport {
         let Self { n_without_spans, n_spans_widened, n_spans_untagged, .. } = *self;
         let Self { n_untranslated, n_unlinked, .. } = *self;
         let n_unknown = n_words_lost - n_words_cut;
-        let labels = self.left_out.iter().map(|(label, n)| format!("{label} ({n})"));
-        let labels = labels.collect::<Vec<_>>().join(", ");
-        let n_left_out = self.n_left_out();
+        let (n_left_out, labels) = (self.n_left_out(), label_counts(&self.left_out));
+        let (n_unseen, unseen) = (self.unseen.values().sum(), label_counts(&self.unseen));
         let counts = [
             (n_truncated, "cut", format!("{n_truncated} texts were too long and are cut off")),
             (
@@ -129,6 +130,13 @@ impl DataReport {
                 n_left_out,
                 "left out",
                 format!("{n_left_out} examples with labels that are not learned: {labels}"),
+            ),
+            (
+                n_unseen,
+                "unseen",
+                format!(
+                    "{n_unseen} labels of words are not learned, and count as wrong in scores: {unseen}"
+                ),
             ),
             (
                 n_without_spans,
@@ -165,6 +173,19 @@ impl DataReport {
         let told = counts.into_iter().filter(|(n, ..)| *n > 0);
         told.map(|(_, fate, text)| CountInWords { fate, text }).collect()
     }
+}
+
+/// Adds the counts of another dataset by label.
+fn add_labels(counts: &mut BTreeMap<String, usize>, others: &BTreeMap<String, usize>) {
+    for (label, n) in others {
+        *counts.entry(label.clone()).or_default() += n;
+    }
+}
+
+/// Counts by label as text.
+fn label_counts(counts: &BTreeMap<String, usize>) -> String {
+    let counts = counts.iter().map(|(label, n)| format!("{label} ({n})"));
+    counts.collect::<Vec<_>>().join(", ")
 }
 
 impl<'a> Extend<&'a DataReport> for DataReport {

@@ -53,6 +53,7 @@ impl LabeledSet {
             n_spans_untagged: featurized.misfits.n_untagged,
             n_without_spans: kept().filter(|example| example.lacks_spans).count(),
             left_out: featurized.skipped.clone(),
+            unseen: featurized.unseen.clone(),
             ..DataReport::default()
         };
         if report.n == 0 {

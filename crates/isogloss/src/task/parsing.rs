@@ -171,10 +171,11 @@ impl LabeledTask for Parsing {
         &self,
         tokenizer: &Tokenizer,
         examples: &[Example],
-        LearnedLabels { labels: relations, aux: tags }: LearnedLabels<'_>,
+        LearnedLabels { labels: relations, aux: tags, scored_aux }: LearnedLabels<'_>,
         options: &FeatureOptions,
     ) -> Result<Featurized, TextError> {
-        let labels = ParseLabels { relations, subtypes: self.subtypes, tags };
+        let (subtypes, scored_tags) = (self.subtypes, scored_aux);
+        let labels = ParseLabels { relations, subtypes, tags, scored_tags };
         featurize_parsing(tokenizer, examples, Some(labels), options)
     }
 

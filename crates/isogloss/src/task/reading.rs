@@ -120,7 +120,8 @@ impl LabeledSet {
         features: &FeatureOptions,
     ) -> Result<Self, Error> {
         let examples = task.read(path, options)?;
-        Self::from_examples(path, &examples, task, language, tokenizer, labels, features)
+        let learned = LearnedLabels { labels, aux: None, scored_aux: None };
+        Self::from_examples(path, &examples, task, language, tokenizer, learned, features)
     }
 
     /// Builds a dataset from examples that were read from a file, with the labels of a trained
@@ -134,10 +135,9 @@ impl LabeledSet {
         task: &dyn LabeledTask,
         language: Language,
         tokenizer: &Tokenizer,
-        labels: &LabelSet,
+        learned: LearnedLabels<'_>,
         features: &FeatureOptions,
     ) -> Result<Self, Error> {
-        let learned = LearnedLabels { labels, aux: None };
         let featurized = task.featurize(tokenizer, examples, learned, features)?;
         Self::new(language, path.to_owned(), examples, featurized)
     }

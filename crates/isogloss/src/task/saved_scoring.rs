@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use isogloss_model::{HeadSpec, LoadedModel};
+use isogloss_model::{HeadSpec, LoadedModel, read_config, scoring_from_json};
 use isogloss_text::{FeatureOptions, Tokenizer, Unseen};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -43,6 +43,25 @@ pub struct SavedScoring {
 const MIN_LENGTH: usize = 3;
 
 impl SavedScoring {
+    /// Reads the evaluation settings that are saved in a model folder with complete weights; `None`
+    /// if there are none.
+    ///
+    /// # Errors
+    /// If the configuration or the settings cannot be read.
+    pub fn read(folder: &Path) -> Result<Option<Self>, Error> {
+        let (_, config) = read_config(folder)?;
+        let path = folder.join("config.json");
+        scoring_from_json(&config).map(|saved| Self::from_json(saved, &path)).transpose()
+    }
+
+    /// Parses saved settings; `path` is the file that holds them.
+    fn from_json(saved: &Value, path: &Path) -> Result<Self, Error> {
+        let parsed = serde_json::from_value(saved.clone());
+        parsed.map_err(|error| {
+            ToolError::Scoring { path: path.to_owned(), problem: error.to_string() }.into()
+        })
+    }
+
     /// Reads the evaluation settings of a model. Without saved ones, the task is inferred from the
     /// head, and the maximum length is the smaller of the position embeddings and the tokenizer's
     /// `model_max_length`. `path` is the file that holds the settings.
@@ -65,9 +84,7 @@ impl SavedScoring {
             let (reading, language_adapter) = (SavedReading::for_labels(head.labels()), None);
             return Ok(Self { task, max_length, unseen_labels, reading, language_adapter });
         };
-        let this: Self = serde_json::from_value(saved.clone()).map_err(|error| {
-            ToolError::Scoring { path: path.to_owned(), problem: error.to_string() }
-        })?;
+        let this = Self::from_json(saved, path)?;
         let folder = path.parent().unwrap_or(path);
         let language_adapter = this.language_adapter.map(|of| of.found_from(folder));
         Self { language_adapter, ..this }.for_model(loaded, head, path)

@@ -74,6 +74,8 @@ pub struct LearnedLabels<'a> {
     pub labels: &'a LabelSet,
     /// Labels of the auxiliary logits: parts of speech.
     pub aux: Option<&'a LabelSet>,
+    /// Labels of the auxiliary logits that are scored by their names, where they are no targets.
+    pub scored_aux: Option<&'a LabelSet>,
 }
 
 /// Supervised task: its examples have labels.

@@ -16,7 +16,9 @@ use crate::Error;
 use crate::error::ToolError;
 use crate::ground::batch_limit::BatchLimit;
 use crate::ground::vocabulary::check_vocabulary;
-use crate::task::{Centring, DataReport, LabeledSet, LabeledTask, SavedScoring, TargetKind};
+use crate::task::{
+    Centring, DataReport, LabeledSet, LabeledTask, LearnedLabels, SavedScoring, TargetKind,
+};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_model::{
@@ -169,7 +171,14 @@ impl Predictor {
         let labels = self.labels()?;
         let options = self.scoring.feature_options().with_unseen(unseen);
         let (task, tokenizer) = (self.task(), &self.tokenizer);
-        LabeledSet::from_examples(path, examples, task, language, tokenizer, &labels, &options)
+        let tags = match &self.head {
+            HeadSpec::Parser(parser) if !parser.tags.is_empty() => {
+                Some(self.label_set(&parser.tags)?)
+            }
+            _ => None,
+        };
+        let learned = LearnedLabels { labels: &labels, aux: None, scored_aux: tags.as_ref() };
+        LabeledSet::from_examples(path, examples, task, language, tokenizer, learned, &options)
     }
 
     /// The label set of a single-label model, of which each text or token gets one label.
@@ -183,8 +192,14 @@ impl Predictor {
             let n_labels = self.head.labels().len();
             return Err(ToolError::NotOneLabel { path: path(), problem, n_labels }.into());
         }
-        LabelSet::new(self.head.labels().iter().cloned())
-            .map_err(|source| ToolError::Labels { path: path(), source: source.into() }.into())
+        self.label_set(self.head.labels())
+    }
+
+    fn label_set(&self, names: &[String]) -> Result<LabelSet, Error> {
+        LabelSet::new(names.iter().cloned()).map_err(|source| {
+            let path = self.config_path.clone();
+            ToolError::Labels { path, source: source.into() }.into()
+        })
     }
 
     /// Counts of the texts predicted so far: how many were truncated, and how many have no token.

@@ -213,10 +213,7 @@ fn every_fault_names_its_line() {
             "{\"label\": \"a\"}",
             "de.jsonl:3: no field \"text\"; data.columns.text says which holds it",
         ),
-        (
-            "{\"text\": null}",
-            "de.jsonl:3: no field \"text\"; data.columns.text says which holds it",
-        ),
+        ("{\"text\": null}", "de.jsonl:3: \"text\" must be a string, found a null"),
         ("{\"text\": \" \"}", "de.jsonl:3: empty \"text\""),
         ("{\"text\": [\"a\"]}", "de.jsonl:3: \"text\" must be a string, found a list"),
         ("{\"text\": \"a\", \"label\": \"\"}", "de.jsonl:3: empty \"label\""),
@@ -272,6 +269,19 @@ fn the_field_that_is_named_holds_the_words() {
     assert_eq!(words(two, "tokens").unwrap(), "Licht an");
     let message = r#"["tokens", "words"] may all be the words; data.columns.text says which"#;
     assert!(words(two, "text").unwrap_err().contains(message));
+}
+
+#[test]
+fn a_label_that_is_null_is_told_from_a_missing_one() {
+    let data = "{\"text\": \"an\", \"label\": \"on\"}\n{\"text\": \"aus\", \"label\": null}\n";
+    let options = ReadOptions::new(Format::Jsonl);
+    let message = |annotation: Annotation| {
+        let options = options.clone().with_annotation(annotation);
+        read_examples(data.as_bytes(), "de.jsonl".as_ref(), &options).map_err(|e| e.to_string())
+    };
+    let found = message(Annotation::Class).unwrap_err();
+    assert_eq!(found, "de.jsonl:2: \"label\" must be a string, found a null");
+    assert_eq!(message(Annotation::Text).unwrap().len(), 2);
 }
 
 #[test]

@@ -24,6 +24,14 @@ pub enum HubError {
         /// The file.
         path: PathBuf,
     },
+    /// A symbolic link to a folder that is not there.
+    #[error("{}: a link to {}, where there is nothing", path.display(), target.display())]
+    DanglingLink {
+        /// The link.
+        path: PathBuf,
+        /// What it names.
+        target: PathBuf,
+    },
     /// The model folder does not exist.
     #[error("{}: no such folder", path.display())]
     NoSuchFolder {

@@ -1,6 +1,7 @@
 //! Model source: the argument of `--model`, a local folder or a repository on the Hub.
 
 use std::fmt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -61,10 +62,16 @@ impl FromStr for ModelSource {
     /// Parses `owner/name`, `owner/name@revision` or a path; an existing folder takes precedence.
     ///
     /// # Errors
-    /// [`HubError::InvalidName`] when the text can be neither, [`HubError::NotAFolder`] for a file.
+    /// [`HubError::InvalidName`] when the text can be neither, [`HubError::NotAFolder`] for a file,
+    /// [`HubError::DanglingLink`] for a link to a folder that is not there.
     fn from_str(text: &str) -> Result<Self, HubError> {
         let path = Path::new(text);
         let says_path = path.is_absolute() || text.starts_with(['.', '/', '\\', '~']);
+        // Without a separator at the end, which would follow the link.
+        let link = path.components().as_path();
+        if let (false, Ok(target)) = (link.exists(), fs::read_link(link)) {
+            return Err(HubError::DanglingLink { path: link.to_owned(), target });
+        }
         if path.is_dir() || says_path {
             return Ok(Self::Folder(path.to_owned()));
         }
@@ -113,6 +120,21 @@ pub(super) fn is_commit(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_that_leads_nowhere_is_no_name_on_the_hub() {
+        let folder = tempfile::tempdir().unwrap();
+        let link = folder.path().join("best");
+        std::os::unix::fs::symlink("moved/best", &link).unwrap();
+        let name = link.to_str().unwrap();
+        let expected = format!("{name}: a link to moved/best, where there is nothing");
+        for text in [name.to_owned(), format!("{name}/")] {
+            assert_eq!(text.parse::<ModelSource>().unwrap_err().to_string(), expected);
+        }
+        std::fs::create_dir_all(folder.path().join("moved/best")).unwrap();
+        assert_eq!(name.parse::<ModelSource>().unwrap(), ModelSource::Folder(link));
+    }
 
     #[test]
     fn names_and_paths_are_told_apart() {
