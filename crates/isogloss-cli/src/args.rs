@@ -13,6 +13,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueHint};
 use isogloss::device::DeviceChoice;
+use isogloss::report::TableFormat;
 
 pub(crate) use alignment::{AlignArgs, AlignmentArgs, EmbedArgs, EncodingOptions, RetrieveArgs};
 pub(crate) use data_file::LanguageFile;
@@ -26,6 +27,7 @@ pub(crate) use recipe::RecipeArgs;
 pub(crate) use surgery::{CompressArgs, MergeArgs, PruneArgs, TextFieldArgs, TrimArgs};
 pub(crate) use training::{FinetuneArgs, RunArgs, SweepArgs};
 
+use self::value::parse_table;
 use crate::version::VERSION;
 
 /// Fine-tune multilingual text encoders in one language, use them in others.
@@ -151,6 +153,10 @@ pub(crate) struct ReportArgs {
     /// Run folders, or folders of runs
     #[arg(required = true, value_hint = ValueHint::DirPath)]
     pub(crate) runs: Vec<PathBuf>,
+    /// Print the scores by method and language for a paper, in place of the HTML file: markdown, latex
+    /// (with booktabs) or csv
+    #[arg(long, value_name = "FORMAT", conflicts_with = "out", value_parser = parse_table)]
+    pub(crate) table: Option<TableFormat>,
     /// The HTML file to write
     #[arg(long, short, default_value = "report.html", value_hint = ValueHint::FilePath)]
     pub(crate) out: PathBuf,

@@ -36,6 +36,7 @@ mod html;
 mod language;
 mod page;
 mod record;
+mod score_table;
 mod summary;
 
 pub use alignment::{
@@ -48,6 +49,7 @@ pub use group::copied_seeds;
 pub use heads::head_overlap;
 pub use page::render;
 pub use record::{ReportError, RunRecord, SUBNETWORKS};
+pub use score_table::{TableFormat, score_table};
 pub use summary::{LanguageScore, MeanStd, TransferSummary};
 
 /// Doctest of the README's example.

@@ -1,8 +1,18 @@
 //! Parsers of CLI argument values.
 
 use isogloss::model::Storage;
+use isogloss::report::TableFormat;
 use isogloss::text::{Format, Quoting, TagScheme, TagUnits, Unseen};
 use isogloss::{CentringBy, FisherEstimator};
+
+pub(super) fn parse_table(text: &str) -> Result<TableFormat, String> {
+    match text {
+        "markdown" => Ok(TableFormat::Markdown),
+        "latex" => Ok(TableFormat::Latex),
+        "csv" => Ok(TableFormat::Csv),
+        _ => Err("expected markdown, latex or csv".to_owned()),
+    }
+}
 
 pub(super) fn parse_format(text: &str) -> Result<Format, String> {
     serde_json::from_value(text.into())

@@ -1,7 +1,7 @@
-//! `isogloss report`: the HTML report about runs.
+//! `isogloss report`: the HTML report about runs, or a table of their scores.
 
 use anyhow::{Context, bail};
-use isogloss::report::{RunRecord, copied_seeds, find_runs, render};
+use isogloss::report::{RunRecord, copied_seeds, find_runs, render, score_table};
 
 use super::End;
 use crate::args::ReportArgs;
@@ -17,6 +17,14 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<End> {
     for [copy, run] in &copies {
         let [copy, run] = [copy, run].map(|run| run.dir().display());
         eprintln!("{copy}: left out, its recipe has the seed of {run}, and a seed counts once");
+    }
+    if let Some(format) = args.table {
+        let n_open = runs.iter().filter(|run| !run.is_finished()).count();
+        if n_open > 0 {
+            eprintln!("{n_open} of {} runs are not finished, and left out", runs.len());
+        }
+        print!("{}", score_table(&runs, format));
+        return Ok(End::Done);
     }
     let html = render(&runs);
     std::fs::write(&args.out, html).with_context(|| args.out.display().to_string())?;
