@@ -1,5 +1,6 @@
 //! Package check: every crate can be published with a complete manifest and all of its files.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
@@ -22,7 +23,7 @@ pub(crate) fn package() -> Result<()> {
     let metadata = metadata()?;
     let packages = metadata["packages"].as_array().context("cargo metadata without packages")?;
     // An empty list of registries is `publish = false`.
-    let (kept, published): (Vec<&Value>, Vec<&Value>) =
+    let (unpublished, published): (Vec<&Value>, Vec<&Value>) =
         packages.iter().partition(|package| package["publish"] == Value::Array(Vec::new()));
 
     let mut faults = Vec::new();
@@ -41,16 +42,16 @@ pub(crate) fn package() -> Result<()> {
     ensure!(faults.is_empty(), "faults:\n{}", faults.join("\n"));
 
     let mut command = cargo("package --quiet --workspace --no-verify --allow-dirty --offline");
-    for package in kept {
+    for package in &unpublished {
         command.arg("--exclude").arg(package["name"].as_str().unwrap_or_default());
     }
     run(&mut command)?;
-    check(target_folder(&metadata)?, &published)
+    check(target_folder(&metadata)?, &published, &unpublished)
 }
 
 /// Unpacks the packages into a workspace of their own and type-checks them there. Their dependencies
-/// are those that clippy has checked.
-fn check(target: &Path, published: &[&Value]) -> Result<()> {
+/// are those that clippy has checked, with the features that unpublished packages switch on.
+fn check(target: &Path, published: &[&Value], unpublished: &[&Value]) -> Result<()> {
     let workspace = target.join("packages");
     if workspace.exists() {
         fs::remove_dir_all(&workspace)?;
@@ -67,6 +68,10 @@ fn check(target: &Path, published: &[&Value]) -> Result<()> {
         run(tar.arg("-xzmf").arg(file).arg("-C").arg(&workspace))?;
         patches += &format!("{name} = {{ path = \"{name}-{version}\" }}\n");
     }
+    let folder = workspace.join("unpublished");
+    fs::create_dir_all(folder.join("src"))?;
+    fs::write(folder.join("src/lib.rs"), "")?;
+    fs::write(folder.join("Cargo.toml"), stand_in(unpublished))?;
     let root = fs::read_to_string("Cargo.toml")?;
     let profiles = root.find("[profile").map_or("", |at| &root[at..]);
     let manifest = format!(
@@ -79,6 +84,50 @@ fn check(target: &Path, published: &[&Value]) -> Result<()> {
     let mut command = cargo("check --quiet --release --workspace --offline --features");
     command.arg(features);
     run(command.current_dir(&workspace).env("CARGO_TARGET_DIR", target))
+}
+
+/// Manifest of a package with the dependencies of all unpublished ones. Without it, crates of which these
+/// switch on more features would be checked anew, and all that depend on them.
+fn stand_in(unpublished: &[&Value]) -> String {
+    let mut dependencies = BTreeMap::<&str, (&str, bool, BTreeSet<&str>)>::new();
+    let all = unpublished.iter().flat_map(|package| {
+        let optional = optional_by_default(package);
+        let all = package["dependencies"].as_array().into_iter().flatten();
+        all.filter(move |of| of["optional"] == false || optional.contains(&of["name"].as_str()))
+    });
+    // Without those of the workspace, which have no source.
+    for dependency in all.filter(|of| !of["source"].is_null() && of["target"].is_null()) {
+        let text = |field: &str| dependency[field].as_str().unwrap_or_default();
+        let (_, has_defaults, features) =
+            dependencies.entry(text("name")).or_insert((text("req"), false, BTreeSet::new()));
+        *has_defaults |= dependency["uses_default_features"] == true;
+        features.extend(
+            dependency["features"].as_array().into_iter().flatten().flat_map(Value::as_str),
+        );
+    }
+    let lines = dependencies.iter().map(|(name, (version, has_defaults, features))| {
+        let features: Vec<_> = features.iter().collect();
+        format!(
+            "{name} = {{ version = {version:?}, default-features = {has_defaults}, features = {features:?} }}\n"
+        )
+    });
+    let package = "[package]\nname = \"unpublished\"\nversion = \"0.0.0\"\nedition = \"2024\"\n";
+    format!("{package}\n[dependencies]\n{}", lines.collect::<String>())
+}
+
+/// Optional dependencies that the default features of a package switch on.
+fn optional_by_default(package: &Value) -> BTreeSet<Option<&str>> {
+    let (mut found, mut open) = (BTreeSet::new(), vec!["default"]);
+    while let Some(feature) = open.pop() {
+        let parts = package["features"][feature].as_array().into_iter().flatten();
+        for part in parts.filter_map(Value::as_str) {
+            match part.strip_prefix("dep:") {
+                Some(name) => _ = found.insert(Some(name)),
+                None => open.push(part),
+            }
+        }
+    }
+    found
 }
 
 /// Installs the command from the packages of the step before, as `cargo install isogloss-cli` does
