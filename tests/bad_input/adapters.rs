@@ -408,24 +408,29 @@ fn a_run_that_is_moved_finds_its_base() {
 
 /// Another model of the same shape stands where the base was.
 #[test]
-fn a_base_with_other_weights_is_refused_unless_it_is_given() {
+fn a_base_with_other_files_is_refused_unless_it_is_given() {
     let mut job = Job::new();
     job.recipe.push_str("[adapter.seq_bn]\nreduction_factor = 2\n");
     job.finish();
     let (best, base) = (job.run.best(), job.path("model"));
     let opens = |folder: ModelFolder| load(folder, &HeadChoice::Saved, &Device::flex());
     opens(best.clone().into()).unwrap();
-    let weights = base.join("model.safetensors");
-    let mut bytes = fs::read(&weights).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    fs::write(&weights, bytes).unwrap();
-    let parts = ["isogloss.json: the adapters were trained on other weights", "model", "--base"];
-    assert_refused("other weights", opens(best.clone().into()).map(|_| ()), &parts);
+    for file in ["tokenizer.json", "config.json", "model.safetensors"] {
+        let path = base.join(file);
+        let mut bytes = fs::read(&path).unwrap();
+        match file {
+            "model.safetensors" => *bytes.last_mut().unwrap() ^= 1,
+            _ => bytes.push(b'\n'),
+        }
+        fs::write(&path, bytes).unwrap();
+        let trained = format!("isogloss.json: the adapters were trained on another {file}");
+        assert_refused(file, opens(best.clone().into()).map(|_| ()), &[&trained, "--base"]);
+    }
     opens(ModelFolder { path: best.clone(), base: Some(base) }).unwrap();
 
     // A folder of an earlier version tells nothing of its base.
     edit_json(&best.join("isogloss.json"), |json| {
-        json.as_object_mut().unwrap().remove("base_weights").unwrap();
+        json.as_object_mut().unwrap().remove("base_files").unwrap();
     });
     opens(best.into()).unwrap();
 }

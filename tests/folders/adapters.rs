@@ -6,14 +6,15 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use isogloss::{Prediction, Predictor, TextEncoder, merge};
 use isogloss_model::{
-    AdapterLibrary, HeadChoice, HeadSpec, Model, ModelFolder, base_folder, is_adapter_folder, load,
-    load_peft, missing_base_model, named_parameters,
+    AdapterLibrary, HeadChoice, HeadSpec, Model, ModelFolder, SentencePooling, base_folder,
+    is_adapter_folder, load, load_peft, missing_base_model, named_parameters,
+    read_sentence_modules,
 };
 use isogloss_tests::{copy_folder, copy_model, fixtures, waves};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Tensors, assert_refused, edit_json, edit_weights};
+use crate::{Tensors, assert_refused, edit_json, edit_weights, sentences};
 
 const TEXTS: [(&str, Option<&str>); 2] = [("Licht aus", None), ("bitte Wohnzimmer", None)];
 
@@ -105,6 +106,21 @@ fn a_folder_of_peft_is_a_model_on_its_base() {
             assert!((one.1 - other.1).abs() < 1e-5, "{one:?}, {other:?}");
         }
     }
+}
+
+/// A folder of peft alone makes sentence embeddings by the modules of its base, as the base does.
+#[test]
+fn sentence_modules_are_those_of_the_base() {
+    let shop = Shop::new("lora-head");
+    let modules = [("Pooling", "1_Pooling", sentences::pooling(&["pooling_mode_cls_token"]))];
+    sentences::add_modules(&shop.base(), "", &modules);
+    let encoder = TextEncoder::load(shop.adapter(), &Device::flex()).unwrap();
+    assert_eq!(encoder.pooling(), SentencePooling::Cls);
+    // A merged folder has them as its own.
+    let out = shop.folder.path().join("merged");
+    merge(shop.adapter(), &out, &Device::flex()).unwrap();
+    let modules = read_sentence_modules(&out).unwrap().unwrap();
+    assert_eq!(modules.pooling, Some(SentencePooling::Cls));
 }
 
 #[test]

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use burn::tensor::Device;
-use isogloss::{LayerVectors, TextEncoder};
+use isogloss::{LayerVectors, TextEncoder, TrimOptions, trim};
 use isogloss_model::{SentencePooling, read_sentence_modules, read_sentence_modules_bytes};
 use isogloss_tests::{assert_close, copy_folder, copy_model, waves};
+use isogloss_text::{Texts, Tokenizer};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -214,6 +215,8 @@ fn vectors_have_the_first_dimensions_that_the_folder_keeps() {
     assert_eq!(encode(&encoder, 1).0.sentences.width(), WIDTH);
     write_json(&config, &json!({"truncate_dim": 2 * WIDTH}));
     assert_eq!(encode(&load(folder.path()), 2).0.sentences.values(), whole.values());
+    write_json(&config, &json!({"truncate_dim": 0}));
+    assert_refused("0", TextEncoder::load(folder.path(), &Device::flex()), &["truncate_dim"]);
     write_json(&config, &json!({"truncate_dim": "3"}));
     assert_refused("a text", TextEncoder::load(folder.path(), &Device::flex()), &["truncate_dim"]);
 }
@@ -248,12 +251,13 @@ fn the_default_prompt_and_arguments_are_told() {
     assert_eq!(modules.default_prompt.as_deref(), Some("query: "));
     let mut unused = modules.unused.clone();
     unused.sort();
-    assert_eq!(unused.len(), 2, "{unused:?}");
+    assert_eq!(unused.len(), 3, "{unused:?}");
+    assert!(unused[1].ends_with("modules.json: no Pooling module: the mean of all tokens"));
     let [similarity, arguments] = ["similarity_fn_name\" (dot)", "tokenizer_args\""];
     assert!(
         unused[0].ends_with(&format!("config_sentence_transformers.json: field \"{similarity}"))
     );
-    assert!(unused[1].ends_with(&format!("sentence_bert_config.json: field \"{arguments}")));
+    assert!(unused[2].ends_with(&format!("sentence_bert_config.json: field \"{arguments}")));
 }
 
 #[test]
@@ -305,6 +309,23 @@ fn what_is_not_supported_is_refused_by_name() {
             vec![mean(), ("Normalize", "2_N", null()), ("Dense", "3_Dense", null())],
             &["modules.json: field \"type\"", "\"Dense\""],
         ),
+        (
+            "normalized tokens",
+            vec![mean(), ("Normalize", "2_N", json!({"module_input_name": "token_embeddings"}))],
+            &["2_N/config.json: field \"module_input_name\""],
+        ),
+        (
+            "normalized before",
+            vec![("Normalize", "2_N", null()), mean()],
+            &["modules.json: field \"type\"", "Normalize before Pooling"],
+        ),
+        (
+            "another package",
+            dense("activation_function", json!("my.own.Identity")),
+            &[
+                "2_Dense/config.json: field \"activation_function\": expected Tanh or Identity of torch",
+            ],
+        ),
         ("outside", vec![("Pooling", "../1_Pooling", null())], &["modules.json: field \"path\""]),
         (
             "ReLU",
@@ -346,4 +367,55 @@ fn what_is_not_supported_is_refused_by_name() {
     write_weights(&folder.path().join("2_Dense/model.safetensors"), tensors);
     let parts = ["2_Dense/config.json: field \"in_features\": 16, for vectors of 32 numbers"];
     assert_refused("width", TextEncoder::load(folder.path(), &Device::flex()), &parts);
+}
+
+/// What sentence-transformers 6 writes into every folder is read; what changes vectors there is told.
+#[test]
+fn settings_of_the_encoder_that_are_not_used_are_told() {
+    let folder = folder(&[("Pooling", "1_Pooling", json!({"pooling_mode": ["mean"]}))]);
+    let path = folder.path().join("sentence_bert_config.json");
+    let text = |output: &str| json!({"text": {"method": "forward", "method_output_name": output}});
+    let mut settings = json!({
+        "max_seq_length": 8, "do_lower_case": false, "transformer_task": "feature-extraction",
+        "modality_config": text("last_hidden_state"), "module_output_name": "token_embeddings",
+        "processing_kwargs": {},
+    });
+    write_json(&path, &settings);
+    let unused = || read_sentence_modules(folder.path()).unwrap().unwrap().unused;
+    assert_eq!(unused(), Vec::<String>::new());
+    for (field, value) in [
+        ("processing_kwargs", json!({"text": {"max_length": 6}})),
+        ("processor_kwargs", json!({"model_max_length": 6})),
+        ("config_kwargs", json!({"num_hidden_layers": 1})),
+        ("modality_config", text("pooler_output")),
+        ("transformer_task", json!("sequence-classification")),
+    ] {
+        let before = settings.clone();
+        settings[field] = value;
+        write_json(&path, &settings);
+        assert_eq!(unused(), [format!("{}: field {field:?}", path.display())]);
+        settings = before;
+    }
+}
+
+/// The tokens of prompts, and of texts after them, are kept by trimming.
+#[test]
+fn a_trimmed_folder_reads_its_prompts_as_before() {
+    let folder = folder(&[("Pooling", "1_Pooling", pooling(&["pooling_mode_mean_tokens"]))]);
+    let config = json!({"prompts": {"query": "turn on the kitchen lamp: "},
+        "default_prompt_name": "query"});
+    write_json(&folder.path().join("config_sentence_transformers.json"), &config);
+    let mut texts = Texts::default();
+    TEXTS.iter().for_each(|text| texts.add_text(text));
+    let out = tempfile::tempdir().unwrap();
+    let out = out.path().join("trimmed");
+    trim(folder.path(), &[texts], None, TrimOptions::default(), &out).unwrap();
+    let prompted = |folder: &Path| {
+        let encoder = load(folder).with_prompt("turn on the kitchen lamp: ").unwrap();
+        encode(&encoder, 2).0.sentences
+    };
+    assert_eq!(prompted(&out).values(), prompted(folder.path()).values());
+    let n_pieces =
+        |folder: &Path| Tokenizer::from_file(&folder.join("tokenizer.json")).unwrap().vocab_size();
+    assert!(n_pieces(&out) < n_pieces(folder.path()));
 }

@@ -14,7 +14,7 @@ use isogloss::model::LabelRows;
 use isogloss::{Event, RunFolder, RunOptions, finetune};
 use isogloss_model::{
     BaseModel, HeadChoice, HeadSpec, LoadedModel, ModelFolder, ParserSpec, Pooling, base_folder,
-    load, named_parameters, save_adapter_only, weight_fingerprints,
+    load, model_fingerprints, named_parameters, save_adapter_only,
 };
 use isogloss_tests::runs::{Trace, Workshop, plan_of};
 use isogloss_tests::{copy_folder, copy_model, fixtures};
@@ -183,8 +183,8 @@ fn rows_of_adapters_without_their_base_follow_their_labels() {
     let choice = HeadChoice::New { spec: labels(&["u", "v", "w"]), seed: 9 };
     let loaded = load(&base, &choice, &Device::flex()).unwrap();
     let folder = ModelFolder::from(base.as_path());
-    let weights = weight_fingerprints(&folder).unwrap();
-    let name = BaseModel { name: "base".into(), folder, weights };
+    let files = model_fingerprints(&folder).unwrap();
+    let name = BaseModel { name: "base".into(), folder, files };
     let scoring = json!({ "anything": 1 });
     let head = loaded.head.as_ref();
     save_adapter_only(&best, &loaded.model, head, &loaded.config_json, &name, Some(&scoring))

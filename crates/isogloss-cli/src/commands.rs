@@ -4,6 +4,7 @@ pub(crate) mod align;
 pub(crate) mod alignment;
 pub(crate) mod centring;
 pub(crate) mod compress;
+mod cross_encoder;
 pub(crate) mod devices;
 pub(crate) mod embed;
 pub(crate) mod evaluate;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead};
 
 use anyhow::{anyhow, bail};
-use isogloss::text::TextError;
+use isogloss::text::{LineProblem, TextError, is_json_object};
 
 /// Iterator over the lines of a stream, without line endings and byte order mark. Lines end in LF or
 /// CR LF; in CR, as in files, if there is no LF at all. The first error, which names its line, is the
@@ -81,8 +81,11 @@ impl<R: BufRead> InputLines<R> {
         if line.contains(&0) {
             bail!("{name}:{n}: a NUL character; expected text in UTF-8, a line each");
         }
-        let text = String::from_utf8(line);
-        text.map(Some).map_err(|_| anyhow!("{name}:{n}: not valid UTF-8"))
+        let text = String::from_utf8(line).map_err(|_| anyhow!("{name}:{n}: not valid UTF-8"))?;
+        if is_json_object(&text) {
+            bail!("{name}:{n}: {}", LineProblem::JsonObject);
+        }
+        Ok(Some(text))
     }
 }
 
@@ -169,6 +172,11 @@ mod tests {
             (b"\xfe\xff\0a\0\n", 0, utf16.to_owned()),
             // Both bytes of a letter are no ASCII: U+706F, U+6253.
             (b"\xff\xfe\x6f\x70\x53\x62", 0, utf16.to_owned()),
+            (
+                b"a\n{\"text\": \"b\"}\n",
+                1,
+                format!("standard input:2: {}", LineProblem::JsonObject),
+            ),
             (b"a\0\n\0", 0, format!("standard input:1: {nul}")),
         ] {
             let (lines, fault) = read(input);

@@ -33,7 +33,9 @@ pub use index::{BaseModel, relative_path};
 pub(crate) use json::write_json;
 pub use load::{load, load_bytes, load_masked_lm};
 pub use loaded::{HeadChoice, LabelRows, LoadReport, LoadedModel};
-pub use model_files::{ModelFile, model_files, weight_fingerprints};
+pub use model_files::{
+    ModelFile, find_sentence_modules, model_files, model_fingerprints, sentence_modules_folder,
+};
 pub use model_folder::{
     base_folder, base_model, is_adapter_folder, missing_base_model, tokenizer_folder,
 };

@@ -54,12 +54,12 @@ pub use heads::{
 pub use hf::{
     AdapterChoice, BaseModel, Fingerprint, HeadChoice, LabelRows, LoadReport, LoadedAdapter,
     LoadedModel, LoadedPeft, ModelFile, ModelFolder, SentenceDense, SentenceModuleFiles,
-    SentenceModules, WeightFiles, base_folder, base_model, is_adapter_folder, load, load_adapter,
-    load_bytes, load_masked_lm, load_peft, load_projections, missing_base_model, model_files,
-    parameter_name, read_config, read_sentence_modules, read_sentence_modules_bytes, relative_path,
-    save, save_adapter, save_adapter_only, save_peft, save_projections, save_scored,
-    scoring_from_json, sentence_module_files, tokenizer_folder, weight_fingerprints,
-    write_safetensors,
+    SentenceModules, WeightFiles, base_folder, base_model, find_sentence_modules,
+    is_adapter_folder, load, load_adapter, load_bytes, load_masked_lm, load_peft, load_projections,
+    missing_base_model, model_files, model_fingerprints, parameter_name, read_config,
+    read_sentence_modules, read_sentence_modules_bytes, relative_path, save, save_adapter,
+    save_adapter_only, save_peft, save_projections, save_scored, scoring_from_json,
+    sentence_module_files, sentence_modules_folder, tokenizer_folder, write_safetensors,
 };
 pub use input::{ModelInput, Tokens, Words};
 pub use location::{ParamLocation, ParamPart};

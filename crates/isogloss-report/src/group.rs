@@ -25,6 +25,25 @@ pub fn copied_seeds(runs: &[RunRecord]) -> Vec<[&RunRecord; 2]> {
     recipes(runs).into_iter().flat_map(|recipe| recipe.copies).collect()
 }
 
+/// Runs whose recipe differs from that of the first seed in their folder in more than the seed, each with
+/// that one: means and deviations over them are not over seeds alone.
+pub fn unlike_seeds(runs: &[RunRecord]) -> Vec<[&RunRecord; 2]> {
+    recipes(runs).iter().flat_map(Recipe::unlike_seeds).collect()
+}
+
+impl<'a> Recipe<'a> {
+    /// The runs whose recipe differs from that of the first in more than the seed, each with the first.
+    pub(super) fn unlike_seeds(&self) -> Vec<[&'a RunRecord; 2]> {
+        let Some((first, others)) = self.runs.split_first() else { return Vec::new() };
+        let lines = |run: &'a RunRecord| {
+            let lines = run.recipe.lines().map(str::trim);
+            lines.filter(|line| !line.starts_with("seed =")).collect::<Vec<_>>()
+        };
+        let unlike = others.iter().filter(|run| lines(run) != lines(first));
+        unlike.map(|run| [*run, *first]).collect()
+    }
+}
+
 /// The runs of a recipe that have the seed of another one, which is the first, or the one whose
 /// folder is named after it.
 fn copies<'a>(runs: &[&'a RunRecord]) -> Vec<[&'a RunRecord; 2]> {

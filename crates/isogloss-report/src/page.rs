@@ -134,6 +134,15 @@ fn models(runs: &[RunRecord]) -> BTreeSet<&str> {
 /// Warnings about a recipe's runs, such as a truncated log or an unfinished run.
 fn notes(recipe: &Recipe<'_>) -> Vec<String> {
     let mut notes = Vec::new();
+    for [run, first] in recipe.unlike_seeds() {
+        let [run, first] = [run, first].map(|run| run.dir().file_name().unwrap_or_default());
+        notes.push(format!(
+            "{}: {} has another recipe than {}, not its seed alone; both are in the mean over seeds.",
+            recipe.label,
+            run.display(),
+            first.display()
+        ));
+    }
     for [copy, run] in &recipe.copies {
         let [copy, of] = [copy.dir(), run.dir()].map(|dir| dir.file_name().unwrap_or_default());
         notes.push(format!(

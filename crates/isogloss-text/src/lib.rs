@@ -91,9 +91,9 @@ pub use order::{BatchOrder, sequential_by_length};
 pub use packing::{join_translations, pack_sentences};
 pub use pattern::LanguagePattern;
 pub use reader::{
-    Annotation, Columns, Format, Quoting, ReadOptions, Texts, read_examples, read_file,
-    read_pair_file, read_pairs, read_sentence_file, read_sentences, read_string_fields,
-    read_treebank, read_treebank_file, select_split,
+    Annotation, Columns, Format, Quoting, ReadOptions, Texts, is_json_object, lowercase,
+    read_examples, read_file, read_pair_file, read_pairs, read_sentence_file, read_sentences,
+    read_string_fields, read_treebank, read_treebank_file, select_split,
 };
 pub use source::Origin;
 pub use subword::SubwordSamplingConfig;

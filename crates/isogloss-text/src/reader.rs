@@ -32,8 +32,8 @@ pub use columns::Columns;
 pub(crate) use dictionary::dictionary_entries;
 pub use options::{Annotation, Format, Quoting, ReadOptions};
 pub use pairs::read_pairs;
-pub use sentences::read_sentences;
-pub use texts::{Texts, read_string_fields};
+pub use sentences::{is_json_object, read_sentences};
+pub use texts::{Texts, lowercase, read_string_fields};
 
 use crate::source::{Source, open};
 use crate::treebank::{self, Treebank};

@@ -12,7 +12,7 @@ mod unlabeled;
 
 use burn::tensor::Device;
 use isogloss_methods::{GuidedDropoutConfig, GuidedDropoutScores};
-use isogloss_model::{ModelFolder, read_config, read_sentence_modules, tokenizer_folder};
+use isogloss_model::{ModelFolder, find_sentence_modules, read_config, tokenizer_folder};
 use isogloss_text::{Masker, SentencePair, Tokenizer};
 
 pub(crate) use labeled::LabeledLoader;
@@ -94,7 +94,7 @@ impl Loaders {
             || recipe.guided_dropout.as_ref().is_some_and(scores_masked);
         let masker = masks.then(|| Masker::new(recipe.masking, &tokenizer)).transpose()?;
         let pairs = recipe.pairs.as_ref().map(|pairs| {
-            let modules = read_sentence_modules(&model_folder.path)?;
+            let modules = find_sentence_modules(model_folder)?;
             let of_folder = modules.and_then(|modules| modules.max_seq_length);
             let default = of_folder.unwrap_or(PairsRecipe::MAX_LENGTH);
             let max_length = length(pairs.max_length, default);

@@ -35,7 +35,7 @@ pub(crate) use environment::{BURN_VERSION, now};
 pub use event::{Event, Outcome, RunOptions};
 pub use folder::{RunFolder, RunStatus};
 
-use isogloss_model::{ModelFolder, read_config, read_sentence_modules};
+use isogloss_model::{ModelFolder, find_sentence_modules, read_config};
 
 use self::checkpoint::check_format;
 use self::environment::check_precision;
@@ -197,7 +197,7 @@ fn tell_other_embeddings(
     folder: &ModelFolder,
     watch: &mut dyn FnMut(Event<'_>),
 ) -> Result<(), Error> {
-    let Some(modules) = read_sentence_modules(&folder.path)? else { return Ok(()) };
+    let Some(modules) = find_sentence_modules(folder)? else { return Ok(()) };
     let n_layers = read_config(folder)?.0.num_hidden_layers;
     for planned in forward_plan.objectives() {
         let Some(trained) = planned.needs.sentence_embedding else { continue };

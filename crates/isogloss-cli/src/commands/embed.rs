@@ -82,7 +82,7 @@ fn lines(args: &EmbedArgs) -> anyhow::Result<InputLines<Box<dyn BufRead>>> {
     };
     let name = path.display().to_string();
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    if ["jsonl", "json", "tsv", "csv", "conll", "conllu", "gz"].contains(&extension) {
+    if ["jsonl", "ndjson", "json", "tsv", "csv", "conll", "conllu", "gz"].contains(&extension) {
         bail!("{name}: expected texts alone, one a line, and not a file of {extension}");
     }
     let file = File::open(path).with_context(|| name.clone())?;

@@ -74,7 +74,13 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
 fn sources(args: &EvaluateArgs, sets: &[LabeledSet]) -> anyhow::Result<Vec<Language>> {
     let english: Language = "en".parse()?;
     Ok(match &args.source {
-        Some(tag) => vec![tag.parse()?],
+        Some(tag) => {
+            let source: Language = tag.parse()?;
+            if sets.iter().all(|set| set.language != source) {
+                eprintln!("--source {source}: no file is of this language; all count as targets");
+            }
+            vec![source]
+        }
         None if sets.len() > 1 && sets.iter().any(|set| set.language == english) => vec![english],
         None => Vec::new(),
     })

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use isogloss::Centring;
 use isogloss::model::{
-    AdapterLibrary, EncoderConfig, HeadChoice, HeadSpec, base_model, load, named_parameters,
-    tokenizer_folder,
+    AdapterLibrary, EncoderConfig, HeadChoice, HeadSpec, base_model, find_sentence_modules, load,
+    named_parameters, tokenizer_folder,
 };
 use isogloss::text::Tokenizer;
 use serde_json::json;
 
-use super::{End, model_folder, unused};
+use super::{End, cross_encoder, model_folder, unused};
 use crate::args::InspectArgs;
 use crate::wording::{centring_in_words, centring_json};
 
@@ -46,6 +46,11 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<End> {
     let unused_files = unused::files(&folder.path)?;
     let mut unused_settings = unused::fields(&loaded.config_json)?;
     unused_settings.extend(unused::settings(&tokenizer_folder(&folder)?));
+    match find_sentence_modules(&folder) {
+        Ok(modules) => unused_settings.extend(modules.into_iter().flat_map(|of| of.unused)),
+        Err(error) => unused_settings.push(error.to_string()),
+    }
+    unused_settings.extend(cross_encoder::unused(&folder.path));
     if args.json {
         let mut peft = BTreeMap::<_, BTreeMap<_, _>>::new();
         for (name, config) in loaded.model.encoder.adapters(AdapterLibrary::Peft) {

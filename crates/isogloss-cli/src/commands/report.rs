@@ -1,7 +1,7 @@
 //! `isogloss report`: the HTML report about runs, or a table of their scores.
 
 use anyhow::{Context, bail};
-use isogloss::report::{RunRecord, copied_seeds, find_runs, render, score_table};
+use isogloss::report::{RunRecord, copied_seeds, find_runs, render, score_table, unlike_seeds};
 
 use super::End;
 use crate::args::ReportArgs;
@@ -17,6 +17,10 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<End> {
     for [copy, run] in &copies {
         let [copy, run] = [copy, run].map(|run| run.dir().display());
         eprintln!("{copy}: left out, its recipe has the seed of {run}, and a seed counts once");
+    }
+    for [run, first] in unlike_seeds(&runs) {
+        let [run, first] = [run, first].map(|run| run.dir().display());
+        eprintln!("{run}: another recipe than {first}, not its seed alone; both are in the mean");
     }
     if let Some(format) = args.table {
         let n_open = runs.iter().filter(|run| !run.is_finished()).count();

@@ -7,6 +7,8 @@ use std::sync::Mutex;
 use isogloss::model::{ConfigError, EncoderConfig, ModelFolder, read_config, tokenizer_folder};
 use serde_json::Value;
 
+use super::cross_encoder;
+
 /// Weight files by precedence; the first that exists is loaded.
 const WEIGHTS: [&str; 4] = [
     "model.safetensors",
@@ -61,6 +63,7 @@ fn names(folder: &ModelFolder) -> Option<Vec<String>> {
     if let Ok(tokenizer) = serde_json::from_slice(&std::fs::read(path).unwrap_or_default()) {
         names.extend(unknown_fields(&tokenizer).map(|(name, _)| name.clone()));
     }
+    names.extend(cross_encoder::settings(&folder.path).into_iter().map(|(name, _)| name));
     Some(names)
 }
 

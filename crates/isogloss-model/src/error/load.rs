@@ -132,18 +132,22 @@ pub enum LoadError {
         /// The folders searched: relative to the checkpoint, and absolute.
         folders: Vec<PathBuf>,
     },
-    /// Base model with other weights than those that the adapters were trained on.
+    /// Base model with other weights, configuration or tokenizer than the adapters were trained on.
     #[error(
-        "{}: the adapters were trained on other weights of the base model {name} than those in {}: put the \
-         right ones there, or name a base with --base, which is taken as it is", path.display(), base.display()
+        "{}: the adapters were trained on another {file} of the base model {name} than that in {}: put the \
+         right one there, or name a base with --base, which is taken as it is",
+        path.display(),
+        base.display()
     )]
     OtherBase {
-        /// The index of the adapters, with the fingerprints of the weights.
+        /// The index of the adapters, with the fingerprints of the files.
         path: PathBuf,
         /// The folder of the base model.
         base: PathBuf,
         /// The name of the base model.
         name: String,
+        /// The file that differs.
+        file: String,
     },
     /// Cycle of base models: an adapter-only checkpoint is its own base, or the base of its base.
     #[error("{}: a base stands on another, and so on, without an end", path.display())]

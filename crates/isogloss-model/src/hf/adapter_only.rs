@@ -13,7 +13,7 @@ use super::head_source::{HeadSource, with_saved_head};
 use super::index::{BaseModel, INDEX, Index, relative_path};
 use super::json::{read_json, write_json};
 use super::loaded::{HeadChoice, LoadBase, LoadedModel};
-use super::model_files::weight_fingerprints;
+use super::model_files::model_fingerprints;
 use super::model_folder::base_folder;
 use super::names::parameter_name;
 use super::peft_library::{load_peft, save_peft};
@@ -41,7 +41,7 @@ pub(super) fn load(
 ) -> Result<LoadedModel, LoadError> {
     base_folder(folder)?;
     let folder = &folder.path;
-    check_weights(index, folder)?;
+    check_base(index, folder)?;
     let path = folder.join("config.json");
     let saved = match head {
         HeadChoice::Saved
@@ -91,17 +91,16 @@ pub(super) fn load(
     Ok(loaded)
 }
 
-/// Fails if the weights of the base model are not those that the adapters of the folder were trained on.
-fn check_weights(index: &Index, folder: &Path) -> Result<(), LoadError> {
-    if index.base_weights.is_empty() {
+/// Fails if the files of the base model are not those that the adapters of the folder were trained on.
+fn check_base(index: &Index, folder: &Path) -> Result<(), LoadError> {
+    if index.base_files.is_empty() {
         return Ok(());
     }
-    let found = weight_fingerprints(&index.base())?;
-    if index.base_weights.iter().all(|(file, weights)| found.get(file) == Some(weights)) {
-        return Ok(());
-    }
+    let found = model_fingerprints(&index.base())?;
+    let other = index.base_files.iter().find(|(file, known)| found.get(*file) != Some(known));
+    let Some((file, _)) = other else { return Ok(()) };
     let (base, name) = (index.base_folder.clone(), index.base_name.clone());
-    Err(LoadError::OtherBase { path: folder.join(INDEX), base, name })
+    Err(LoadError::OtherBase { path: folder.join(INDEX), base, name, file: file.clone() })
 }
 
 /// Fails if a base model has all adapters of the folder: they were trained on another model. A
@@ -174,7 +173,7 @@ pub fn save_adapter_only(
         base_folder_absolute: absolute(path),
         base_of_base: below.as_ref().map(relative),
         base_of_base_absolute: below.as_ref().and_then(absolute),
-        base_weights: base.weights.clone(),
+        base_files: base.files.clone(),
         adapters,
         peft,
         scoring: scoring.cloned(),

@@ -30,8 +30,9 @@ pub struct BaseModel {
     pub name: String,
     /// Local folder; if it is a folder of adapters too, with the base that was named for it.
     pub folder: ModelFolder,
-    /// Fingerprints of its weights, see [`weight_fingerprints`](crate::weight_fingerprints); none if they are not known.
-    pub weights: BTreeMap<String, Fingerprint>,
+    /// Fingerprints of its files, see [`model_fingerprints`](crate::model_fingerprints); none if they are
+    /// not known.
+    pub files: BTreeMap<String, Fingerprint>,
 }
 
 /// Relative path from one folder to another, with `/` as separator on every system; `None` if a
@@ -67,10 +68,10 @@ pub(super) struct Index {
     /// Its absolute path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) base_of_base_absolute: Option<PathBuf>,
-    /// Fingerprints of the base model's weights; none in a folder of an earlier version, or if another
+    /// Fingerprints of the base model's files; none in a folder of an earlier version, or if another
     /// base is given.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) base_weights: BTreeMap<String, Fingerprint>,
+    pub(super) base_files: BTreeMap<String, Fingerprint>,
     /// Active adapters of the `adapters` library, in the order of the forward pass.
     pub(super) adapters: Vec<String>,
     /// Adapters of the `peft` library.
@@ -92,9 +93,8 @@ impl Index {
         let this: Self = serde_json::from_value(read_json(&path)?)
             .map_err(|source| LoadError::Json { path: path.clone(), source })?;
         if let Some(base) = base {
-            let (base_folder, base_of_base, base_weights) =
-                (base.to_owned(), None, BTreeMap::new());
-            return Ok(Some(Self { base_folder, base_of_base, base_weights, ..this }));
+            let (base_folder, base_of_base, base_files) = (base.to_owned(), None, BTreeMap::new());
+            return Ok(Some(Self { base_folder, base_of_base, base_files, ..this }));
         }
         let find = |relative: &Path, absolute: &Option<PathBuf>| {
             let mut folders = vec![folder.join(relative)];

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::fingerprint::Fingerprint;
 use super::folder_with_base::ModelFolder;
 use super::model_folder::{base_folder, base_model};
-use super::sentence_transformers::sentence_module_files;
+use super::sentence_transformers::{SentenceModules, read_sentence_modules, sentence_module_files};
 use crate::LoadError;
 
 /// Subfolders of an adapter-only checkpoint that have a folder for each adapter.
@@ -25,8 +25,10 @@ pub struct ModelFile {
 }
 
 impl ModelFile {
-    fn is_settings(&self) -> bool {
-        self.path.extension().is_some_and(|extension| extension == "json")
+    /// Whether the file decides what the model computes.
+    fn decides(&self) -> bool {
+        let is_json = self.path.extension().is_some_and(|extension| extension == "json");
+        !is_json || SETTINGS.contains(&self.name.as_str())
     }
 }
 
@@ -68,21 +70,49 @@ pub fn model_files(model: &ModelFolder) -> Result<Vec<ModelFile>, LoadError> {
     Ok(files)
 }
 
+/// Folder with the sentence-transformers modules of a model: its own, else that of the base model that its
+/// adapters were added to; `None` if neither is of sentence-transformers.
+///
+/// # Errors
+/// If a base model is not found.
+pub fn sentence_modules_folder(model: &ModelFolder) -> Result<Option<PathBuf>, LoadError> {
+    let mut next = Some(model.clone());
+    while let Some(folder) = next {
+        if sentence_module_files(&folder.path)?.is_some() {
+            return Ok(Some(folder.path));
+        }
+        next = base_model(&folder)?.map(|base| base.folder);
+    }
+    Ok(None)
+}
+
+/// Sentence embedding pipeline of a model, of its [`sentence_modules_folder`].
+///
+/// # Errors
+/// As [`read_sentence_modules`], or if a base model is not found.
+pub fn find_sentence_modules(model: &ModelFolder) -> Result<Option<SentenceModules>, LoadError> {
+    match sentence_modules_folder(model)? {
+        Some(folder) => read_sentence_modules(&folder),
+        None => Ok(None),
+    }
+}
+
 fn entries(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
     let io = |source| LoadError::Io { path: folder.to_owned(), source };
     let entries = std::fs::read_dir(folder).map_err(io)?;
     entries.map(|entry| Ok(entry.map_err(io)?.path())).collect()
 }
 
-/// Weight fingerprints of a model: of each of its weight files and of those of its base models, by the
-/// name of the file, after `base/` for each level.
+/// Settings that decide what a model computes from a text.
+const SETTINGS: [&str; 3] = ["config.json", "tokenizer.json", "tokenizer_config.json"];
+
+/// Fingerprints of the files that decide what a model computes: weights, configuration and tokenizer, with
+/// those of its base models, by the name of the file, after `base/` for each level.
 ///
 /// # Errors
 /// As [`model_files`], or if a file cannot be read.
-pub fn weight_fingerprints(
-    model: &ModelFolder,
-) -> Result<BTreeMap<String, Fingerprint>, LoadError> {
-    let files = model_files(model)?.into_iter().filter(|file| !file.is_settings());
+pub fn model_fingerprints(model: &ModelFolder) -> Result<BTreeMap<String, Fingerprint>, LoadError> {
+    let files = model_files(model)?.into_iter().filter(ModelFile::decides);
     let fingerprint = |file: ModelFile| {
         let fingerprint = Fingerprint::from_file(&file.path);
         let fingerprint =

@@ -137,12 +137,12 @@ pub fn base_model(folder: impl Into<ModelFolder>) -> Result<Option<BaseModel>, L
         FolderKind::Whole(_) => None,
         FolderKind::Checkpoint(index) => {
             let folder = index.base();
-            Some(BaseModel { name: index.base_name, folder, weights: index.base_weights })
+            Some(BaseModel { name: index.base_name, folder, files: index.base_files })
         }
         FolderKind::Adapter { json, base } => {
             let (_, name) = base_name(&json);
             let name = name.unwrap_or_else(|| base.display().to_string());
-            Some(BaseModel { name, folder: base.into(), weights: BTreeMap::new() })
+            Some(BaseModel { name, folder: base.into(), files: BTreeMap::new() })
         }
     })
 }

@@ -206,7 +206,14 @@ fn read_modules(source: &Source<'_>) -> Result<Option<SentenceModules>, LoadErro
                 read.pools_without_prompt = !includes.map_err(refuse)?;
             }
             "Dense" if !read.is_normalized => read.dense.push(dense(source, &module.folder)?),
-            "Normalize" => read.is_normalized = true,
+            "Normalize" if read.pooling.is_none() => {
+                let source = ConfigError::mismatch("type", "Normalize before Pooling".to_owned());
+                return Err(LoadError::Config { path: folder.join(MODULES), source });
+            }
+            "Normalize" => {
+                check_normalize(source, &path)?;
+                read.is_normalized = true;
+            }
             // Dropout has an effect in training only.
             "Dropout" => {}
             other => {
@@ -216,8 +223,33 @@ fn read_modules(source: &Source<'_>) -> Result<Option<SentenceModules>, LoadErro
             }
         }
     }
+    if read.pooling.is_none() {
+        let path = folder.join(MODULES);
+        read.unused.push(format!("{}: no Pooling module: the mean of all tokens", path.display()));
+    }
     read_prompt(source, &mut read)?;
     Ok(Some(read))
+}
+
+/// Fails unless a `Normalize` module scales sentence embeddings.
+fn check_normalize(source: &Source<'_>, path: &Path) -> Result<(), LoadError> {
+    if !source.has(path) {
+        return Ok(());
+    }
+    let json = source.json(path)?;
+    let refuse = |source| LoadError::Config { path: path.to_owned(), source };
+    let mut fields = ["module_input_name", "module_output_name"].into_iter();
+    fields.try_for_each(|field| Fields(&json).expect(field, "sentence_embedding")).map_err(refuse)
+}
+
+/// Settings of a `Transformer` module that are always so here, as sentence-transformers 6 writes them.
+fn as_here() -> [(&'static str, Value); 3] {
+    let text = json!({ "method": "forward", "method_output_name": "last_hidden_state" });
+    [
+        ("transformer_task", json!("feature-extraction")),
+        ("modality_config", json!({ "text": text })),
+        ("module_output_name", json!("token_embeddings")),
+    ]
 }
 
 /// Reads the settings of the `Transformer` module.
@@ -232,9 +264,12 @@ fn read_transformer(
     let fields = Fields(&json);
     read.max_seq_length = fields.optional_size("max_seq_length").map_err(refuse)?;
     read.do_lower_case = fields.bool_or("do_lower_case", false).map_err(refuse)?;
-    for field in ["model_args", "tokenizer_args", "config_args"] {
-        if fields.expect_off(field).is_err() {
-            read.unused.push(format!("{}: field {field:?}", path.display()));
+    let is_read = |name: &str| ["max_seq_length", "do_lower_case", "__version__"].contains(&name);
+    let is_as_here = |name: &str, value: &Value| as_here().contains(&(name, value.clone()));
+    for (name, value) in json.as_object().into_iter().flatten() {
+        let is_off = fields.expect_off(name).is_ok();
+        if !is_read(name) && !is_off && !is_as_here(name, value) {
+            read.unused.push(format!("{}: field {name:?}", path.display()));
         }
     }
     Ok(())
@@ -255,6 +290,11 @@ fn read_prompt(source: &Source<'_>, read: &mut SentenceModules) -> Result<(), Lo
     }
     let refuse = |source| LoadError::Config { path: path.clone(), source };
     read.truncate_dim = Fields(&json).optional_size("truncate_dim").map_err(refuse)?;
+    if read.truncate_dim == Some(0) {
+        return Err(refuse(ConfigError::value("truncate_dim", "a positive number", 0)));
+    }
+    // Names that sentence-transformers itself adds, without a text of their own.
+    read.prompts = ["query", "document"].map(|name| (name.to_owned(), String::new())).into();
     for (name, prompt) in json["prompts"].as_object().into_iter().flatten() {
         let field = || format!("prompts.{name}");
         let prompt =

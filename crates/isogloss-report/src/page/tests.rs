@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::example_runs::{METRICS, alignment, load, measure, results, run};
-use crate::group::copied_seeds;
+use crate::group::{copied_seeds, unlike_seeds};
 
 /// Panics unless every tag is closed in order and every `<` and `&` in text is escaped.
 fn assert_well_formed(html: &str) {
@@ -42,6 +42,23 @@ fn a_killed_run_is_shown_up_to_where_it_got() {
     assert_well_formed(&html);
     assert!(html.contains("ends in the middle of a line"));
     assert!(html.contains("not finished"));
+}
+
+#[test]
+fn seeds_with_unlike_recipes_are_told() {
+    let root = tempfile::tempdir().unwrap();
+    let scored = |seed: u64, rate: &str| {
+        let name = format!("plain/seed-{seed}");
+        let folder = run(root.path(), &name, METRICS, &results(0.8, 0.4));
+        let recipe = format!("seed = {seed}\n[optimizer]\nlearning_rate = {rate}\n");
+        fs::write(folder.join("recipe.toml"), recipe).unwrap();
+        load(&folder)
+    };
+    let records = [scored(1, "1e-5"), scored(2, "1e-5"), scored(3, "1e-4")];
+    assert_eq!(unlike_seeds(&records[..2]), <[[&RunRecord; 2]; 0]>::default());
+    assert_eq!(unlike_seeds(&records), [[&records[2], &records[0]]]);
+    let note = "plain: seed-3 has another recipe than seed-1, not its seed alone";
+    assert!(render(&records).contains(note));
 }
 
 #[test]

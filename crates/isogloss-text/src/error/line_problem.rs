@@ -23,9 +23,7 @@ pub enum LineProblem {
     JsonList,
 
     /// JSON object over several lines in place of JSON Lines.
-    #[error(
-        "an object over several lines; in JSON Lines each is one line, which `jq -c .` makes of it"
-    )]
+    #[error("an object over several lines; in JSON Lines each is one line: `jq -c .` makes it")]
     OpenObject,
 
     /// Header in a file of sentence pairs.
@@ -77,12 +75,13 @@ pub enum LineProblem {
         found: usize,
     },
 
-    /// A line of a bilingual dictionary ends in a number, the score of its entry.
-    #[error("a third column, {found:?}; a tab between word and translation lets both have spaces")]
-    DictionaryScore {
-        /// The number.
-        found: String,
-    },
+    /// A line of a bilingual dictionary is no word with one translation: a cell, and what is wrong.
+    #[error("{0:?}: {1}")]
+    Dictionary(String, &'static str),
+
+    /// A line of plain text is a JSON object.
+    #[error("a JSON object; expected a text a line, which `jq -r .text` writes")]
+    JsonObject,
 
     /// Duplicate column name in the header.
     #[error("column {column:?} is named twice")]

@@ -44,6 +44,10 @@ pub(crate) fn dictionary_entries(source: &Source) -> Result<Vec<(&str, &str)>, T
                 return Err(source.empty_field(line, column));
             }
         }
+        if is_several(entry.1) {
+            let reason = "expected one translation a line, after a space or a tab";
+            return Err(source.fault(line, LineProblem::Dictionary(entry.1.to_owned(), reason)));
+        }
         entries.push(entry);
     }
     match counts[..] {
@@ -60,6 +64,19 @@ fn columns(line: &str) -> Vec<&str> {
     parts.map(str::trim).collect()
 }
 
+/// Whether a cell is more than one translation: alternatives, a note in brackets, or another separator
+/// before it.
+fn is_several(cell: &str) -> bool {
+    let separators = ["=", "::", ":", "->", "=>", "|", "-"];
+    let starts = separators.iter().any(|separator| {
+        cell.strip_prefix(separator).is_some_and(|rest| rest.starts_with(char::is_whitespace))
+    });
+    starts
+        || cell.contains("; ")
+        || cell.contains(" | ")
+        || cell.ends_with(']') && cell.contains('[')
+}
+
 /// The number after the last space.
 fn last_number(text: &str) -> Option<&str> {
     let (_, last) = text.rsplit_once(char::is_whitespace)?;
@@ -68,7 +85,8 @@ fn last_number(text: &str) -> Option<&str> {
 }
 
 fn score(source: &Source, line: usize, found: &str) -> TextError {
-    source.fault(line, LineProblem::DictionaryScore { found: found.to_owned() })
+    let reason = "a third column; a tab between word and translation lets both have spaces";
+    source.fault(line, LineProblem::Dictionary(found.to_owned(), reason))
 }
 
 #[cfg(test)]
@@ -103,13 +121,33 @@ mod tests {
     fn a_third_column_of_scores_is_refused() {
         let error = |number: &str, line: usize| {
             let hint = "a tab between word and translation lets both have spaces";
-            format!("en-de.txt:{line}: a third column, {number:?}; {hint}")
+            format!("en-de.txt:{line}: {number:?}: a third column; {hint}")
         };
         assert_eq!(entries("a b\nlight Licht 0.9\n").unwrap_err(), error("0.9", 2));
         assert_eq!(entries("light Licht 1e-05\n").unwrap_err(), error("1e-05", 1));
         assert_eq!(entries("light Licht 12\non an 3\n").unwrap_err(), error("12", 1));
         let found = entries("light\tLicht\t0.9\n").unwrap_err();
         assert_eq!(found, "en-de.txt:1: expected 2 columns, found 3");
+    }
+
+    #[test]
+    fn several_translations_and_other_separators_are_refused() {
+        for (line, found) in [
+            ("light\tLicht; Lampe", "Licht; Lampe"),
+            ("light\tLicht | Lampe", "Licht | Lampe"),
+            ("light\tLicht [n]", "Licht [n]"),
+            ("light = Licht", "= Licht"),
+            ("light :: Licht", ":: Licht"),
+        ] {
+            let error = entries(&format!("on an\n{line}\n")).unwrap_err();
+            assert_eq!(
+                error,
+                format!(
+                    "en-de.txt:2: {found:?}: expected one translation a line, after a space or a tab"
+                )
+            );
+        }
+        assert_entries(";\t;\n[\t[\n= =\n", &[(";", ";"), ("[", "["), ("=", "=")]);
     }
 
     #[test]

@@ -53,22 +53,60 @@ pub fn read_pairs(
     if pairs.is_empty() { Err(source.empty()) } else { Ok(pairs) }
 }
 
-/// Names of the two columns in headers, as pandas and exports of translation memories write them.
-const HEADERS: [[&str; 2]; 6] = [
-    ["source", "target"],
-    ["src", "tgt"],
-    ["src", "trg"],
-    ["sentence1", "sentence2"],
-    ["sentence_1", "sentence_2"],
-    ["text1", "text2"],
+/// Words in the names of columns of parallel files, in lower case. A row of two such names is a header;
+/// as the first pair of a word list it would be in a language that writes both words in this way.
+const COLUMN_WORDS: [&str; 24] = [
+    "source",
+    "src",
+    "target",
+    "tgt",
+    "trg",
+    "sentence",
+    "sent",
+    "text",
+    "translation",
+    "left",
+    "right",
+    "anchor",
+    "positive",
+    "query",
+    "document",
+    "premise",
+    "hypothesis",
+    "segment",
+    "english",
+    "german",
+    "french",
+    "spanish",
+    "chinese",
+    "arabic",
 ];
 
-/// Whether a row is a header: the names of two columns, or the languages of the file's name.
+/// Whether a row is a header: the languages of the file's name, or two names of columns, such as
+/// `sentence1` and `sentence2`, `en_text` and `de_text`, `eng_Latn` and `deu_Latn`.
 fn is_header(left: &str, right: &str, path: &Path) -> bool {
     let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let names = [left, right].map(str::to_lowercase);
-    HEADERS.iter().any(|header| names == *header)
-        || [format!("{left}-{right}"), format!("{right}-{left}")].iter().any(|pair| pair == stem)
+    let is_of_file = [format!("{left}-{right}"), format!("{right}-{left}")].contains(&stem.into());
+    is_of_file || left != right && is_column_name(left) && is_column_name(right)
+}
+
+/// Whether a cell is made of words that name columns, and of tags of languages beside one.
+fn is_column_name(cell: &str) -> bool {
+    let is_end = |c: char| matches!(c, '_' | '-' | '.') || c.is_ascii_digit();
+    let parts: Vec<&str> = cell.split(is_end).filter(|part| !part.is_empty()).collect();
+    let is_word = |part: &&str| COLUMN_WORDS.contains(&part.to_lowercase().as_str());
+    // As in `en_text`, and in `eng_Latn`, the names of FLORES.
+    let is_tag =
+        |part: &&str| matches!(part.len(), 2 | 3) && part.bytes().all(|b| b.is_ascii_lowercase());
+    let is_script =
+        |part: &&str| part.len() == 4 && part.starts_with(|c: char| c.is_ascii_uppercase());
+    match parts[..] {
+        [language, script] if is_tag(&language) && is_script(&script) => cell.contains('_'),
+        _ => {
+            parts.iter().any(|part| is_word(part))
+                && parts.iter().all(|part| is_word(part) || is_tag(part))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -90,7 +128,19 @@ mod tests {
 
     #[test]
     fn a_header_is_no_pair() {
-        for header in ["en\tde", "de\ten", "Source\tTarget", "sentence1\tsentence2"] {
+        for header in [
+            "en\tde",
+            "de\ten",
+            "Source\tTarget",
+            "sentence1\tsentence2",
+            "en_text\tde_text",
+            "text_en\ttext_de",
+            "eng_Latn\tdeu_Latn",
+            "translation.en\ttranslation.de",
+            "anchor\tpositive",
+            "Source\tTranslation",
+            "English\tGerman",
+        ] {
             let (left, right) = header.split_once('\t').unwrap();
             assert_eq!(
                 message(&format!("{header}\nyes\tja\n")),
@@ -103,7 +153,7 @@ mod tests {
                 read_pairs(format!("yes\tja\n{header}\n").as_bytes(), "x".as_ref(), None).is_ok()
             );
         }
-        for pair in ["source\tQuelle", "en\tein", "target\tsource"] {
+        for pair in ["source\tQuelle", "en\tein", "no\tnein", "the text\tder Text", "text\ttext"] {
             assert!(read_pairs(format!("{pair}\n").as_bytes(), "en-de.tsv".as_ref(), None).is_ok());
         }
     }

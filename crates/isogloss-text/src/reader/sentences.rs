@@ -3,8 +3,8 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::TextError;
 use crate::source::Source;
+use crate::{LineProblem, TextError};
 
 /// Reads sentences from a byte stream, one per line, without surrounding whitespace; `path` names
 /// the stream in error messages.
@@ -20,13 +20,26 @@ use crate::source::Source;
 /// ```
 ///
 /// # Errors
-/// [`TextError::InvalidUtf8`] names the first line that is not UTF-8; a stream without any text is
+/// [`TextError::InvalidUtf8`] names the first line that is not UTF-8, and an error one that is a JSON
+/// object; a stream without any text is
 /// an error too.
 pub fn read_sentences(reader: impl Read, path: &Path) -> Result<Vec<String>, TextError> {
     let source = Source::read(reader, path)?;
-    let lines = source.lines().map(|(_, line)| line.trim());
-    let sentences: Vec<String> = lines.filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    let lines = source.lines().map(|(number, line)| (number, line.trim()));
+    let mut sentences = Vec::new();
+    for (number, line) in lines.filter(|(_, line)| !line.is_empty()) {
+        if is_json_object(line) {
+            return Err(source.fault(number, LineProblem::JsonObject));
+        }
+        sentences.push(line.to_owned());
+    }
     if sentences.is_empty() { Err(source.empty()) } else { Ok(sentences) }
+}
+
+/// Whether a line of text is a JSON object with fields, as in JSON Lines.
+pub fn is_json_object(line: &str) -> bool {
+    let object = || serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(line);
+    line.starts_with("{\"") && object().is_ok()
 }
 
 #[cfg(test)]
@@ -39,6 +52,14 @@ mod tests {
             let error = read_sentences(data.as_bytes(), "de.txt".as_ref()).unwrap_err();
             assert_eq!(error.to_string(), "de.txt: no example in this file");
         }
+    }
+
+    #[test]
+    fn json_lines_are_no_text() {
+        let read = |data: &str| read_sentences(data.as_bytes(), "de.txt".as_ref());
+        let error = read("an\n{\"text\": \"aus\"}\n").unwrap_err().to_string();
+        assert!(error.starts_with("de.txt:2: a JSON object"), "{error}");
+        assert_eq!(read("{name} hat\n{\"a\n").unwrap(), ["{name} hat", "{\"a"]);
     }
 
     #[test]

@@ -96,17 +96,23 @@ impl Texts {
         }
     }
 
+    /// Adds all texts of another set.
+    pub fn add_all(&mut self, others: &Self) {
+        others.texts.iter().for_each(|text| self.add_text(text));
+        others.sentences.iter().for_each(|words| self.add_sentence(words.clone()));
+    }
+
     fn add_sentence(&mut self, words: Vec<String>) {
         if self.known_sentences.insert(words.clone()) {
             self.sentences.push(words);
         }
     }
 
-    /// These texts, and lower-cased copies of the running texts.
+    /// These texts, and a copy of each running text that a function makes of it.
     #[must_use]
-    pub fn with_lower_case(&self) -> Self {
+    pub fn with_copies(&self, copy: impl Fn(&str) -> String) -> Self {
         let mut all = self.clone();
-        self.texts.iter().for_each(|text| all.add_text(&text.to_lowercase()));
+        self.texts.iter().for_each(|text| all.add_text(&copy(text)));
         all
     }
 
@@ -117,8 +123,15 @@ impl Texts {
     }
 }
 
+/// Lower case character by character, as the `Lowercase` normalizer of the tokenizers library, which
+/// sentence-transformers 6 applies for `do_lower_case`: without the final form of the Greek sigma.
+pub fn lowercase(text: &str) -> String {
+    text.chars().flat_map(char::to_lowercase).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use super::lowercase;
     use super::{Texts, read_string_fields};
     use crate::{Columns, TokenizerInput};
 
@@ -215,5 +228,11 @@ mod tests {
                 .to_string()
                 .ends_with("none.tsv: no example in this file")
         );
+    }
+
+    /// huggingface/tokenizers lower-cases by character; str::to_lowercase ends a word in ς.
+    #[test]
+    fn lower_case_is_by_character() {
+        assert_eq!(lowercase("ΟΔΟΣ İstanbul"), "οδοσ i\u{307}stanbul");
     }
 }

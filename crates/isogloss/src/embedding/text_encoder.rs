@@ -7,9 +7,9 @@ use std::borrow::Cow;
 use burn::tensor::{Device, Tensor, read_sync};
 use isogloss_model::{
     Encoder, ForwardOptions, HeadChoice, LoadedModel, ModelFolder, ModelInput, SentenceModules,
-    SentencePooling, load, read_sentence_modules, tokenizer_folder,
+    SentencePooling, find_sentence_modules, load, tokenizer_folder,
 };
-use isogloss_text::{TokenBatch, Tokenizer};
+use isogloss_text::{TokenBatch, Tokenizer, lowercase};
 
 use crate::Error;
 use crate::embedding::search::Vectors;
@@ -67,7 +67,7 @@ impl TextEncoder {
     /// modules of sentence-transformers.
     pub fn load(folder: impl Into<ModelFolder>, device: &Device) -> Result<Self, Error> {
         let folder = folder.into();
-        let modules = read_sentence_modules(&folder.path)?;
+        let modules = find_sentence_modules(&folder)?;
         let encoder = load(&folder, &HeadChoice::Without, device)?.model.encoder;
         let path = tokenizer_folder(&folder)?.join("tokenizer.json");
         let tokenizer = Tokenizer::from_file(&path)?;
@@ -167,7 +167,7 @@ impl TextEncoder {
             prompt => Cow::Owned(format!("{prompt}{text}")),
         };
         match self.modules.as_ref().is_some_and(|modules| modules.do_lower_case) {
-            true => Cow::Owned(text.to_lowercase()),
+            true => Cow::Owned(lowercase(&text)),
             false => text,
         }
     }

@@ -4,7 +4,10 @@ use std::fs;
 use std::path::Path;
 
 use isogloss_methods::SentenceEmbedding;
-use isogloss_model::{Pooling, SentenceModules, SentencePooling, sentence_module_files};
+use isogloss_model::{
+    ModelFolder, Pooling, SentenceModules, SentencePooling, sentence_module_files,
+    sentence_modules_folder,
+};
 use serde_json::{Value, json};
 
 use crate::Error;
@@ -36,10 +39,11 @@ pub(crate) fn is_last(embedding: &SentenceEmbedding, n_layers: usize) -> bool {
     embedding.layer.is_none_or(|layer| layer == n_layers)
 }
 
-/// Copies the modules of a sentence-transformers folder to one that has the encoder in its root;
-/// copies nothing of other folders.
-pub(crate) fn copy_sentence_modules(from: &Path, to: &Path) -> Result<(), Error> {
-    let Some(files) = sentence_module_files(from)? else { return Ok(()) };
+/// Copies the sentence-transformers modules of a model, its own or those of its base, to a folder that
+/// has the encoder in its root; copies nothing if there are none.
+pub(crate) fn copy_sentence_modules(model: &ModelFolder, to: &Path) -> Result<(), Error> {
+    let Some(from) = sentence_modules_folder(model)? else { return Ok(()) };
+    let Some(files) = sentence_module_files(&from)? else { return Ok(()) };
     let modules = to.join("modules.json");
     let bytes = serde_json::to_vec_pretty(&files.modules_json).map_err(json_error(&modules))?;
     fs::write(&modules, bytes).map_err(io(&modules))?;

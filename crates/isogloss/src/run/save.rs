@@ -47,7 +47,7 @@ impl Trainer<'_> {
     /// folder, and for a task that is scored on pairs the layer and the maximum length that they
     /// are scored with.
     pub(super) fn save_sentence_modules(&self, folder: &Path) -> Result<(), Error> {
-        copy_sentence_modules(&self.options.model_folder.path, folder)?;
+        copy_sentence_modules(&self.options.model_folder, folder)?;
         let task = self.plan.recipe().task.unlabeled();
         let is_scored = task.is_some_and(|task| task.held_out() == HeldOutTable::Pairs);
         match self.unlabeled.pairs.as_ref().filter(|_| is_scored) {

@@ -23,7 +23,7 @@ impl Trainer<'_> {
             pairs: sets.map(|set| (&set.language, set.held_out.as_slice())).collect(),
             pair_tokenizer: pairs.as_ref().map(|of| (&of.tokenizer, of.max_length)),
             blocks: blocks.map(|(language, blocks)| (language, blocks)).collect(),
-            model_folder: &self.options.model_folder.path,
+            model_folder: &self.options.model_folder,
         };
         let batch_size = self.plan.recipe().training.evaluation_batch_size;
         task.evaluate(model, &held_out, batch_size, &self.options.device)

@@ -6,7 +6,7 @@ use isogloss_kernels::split_seed;
 use isogloss_methods::{LearningRateConfig, Role, Schedule, UnfreezeScope};
 use isogloss_model::{
     BaseModel, HeadChoice, HeadSpec, LabelRows, LoadReport, LoadedModel, Model, ModelFolder,
-    base_model, load, named_parameters, weight_fingerprints,
+    base_model, load, model_fingerprints, named_parameters,
 };
 use serde_json::json;
 
@@ -327,10 +327,10 @@ fn base(recipe: &Recipe, model: &Model, folder: &ModelFolder) -> Result<Option<B
         false => std::path::absolute(&path).map_err(io(&path)),
     };
     let Some((name, folder)) = base else { return Ok(None) };
-    let weights = weight_fingerprints(&folder)?;
+    let files = model_fingerprints(&folder)?;
     let base = folder.base.map(absolute).transpose()?;
     let folder = ModelFolder { path: absolute(folder.path)?, base };
-    Ok(Some(BaseModel { name, folder, weights }))
+    Ok(Some(BaseModel { name, folder, files }))
 }
 
 /// Model selection criterion, in words.

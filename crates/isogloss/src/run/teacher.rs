@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use burn::tensor::Device;
 use isogloss_methods::SentenceEmbedding;
 use isogloss_model::{
-    HeadChoice, HeadSpec, Model, ModelFolder, SentenceModules, base_folder, load, read_config,
-    read_sentence_modules, tokenizer_folder,
+    HeadChoice, HeadSpec, Model, ModelFolder, SentenceModules, base_folder, find_sentence_modules,
+    load, read_config, tokenizer_folder,
 };
 use isogloss_text::Tokenizer;
 
@@ -72,7 +72,7 @@ pub(super) fn own_modules(
     folder: &ModelFolder,
     embedding: &SentenceEmbedding,
 ) -> Result<Option<SentenceModules>, Error> {
-    let Some(modules) = read_sentence_modules(&folder.path)? else { return Ok(None) };
+    let Some(modules) = find_sentence_modules(folder)? else { return Ok(None) };
     let modules = SentenceModules { layer: None, ..modules };
     let n_layers = read_config(folder)?.0.num_hidden_layers;
     let is_other = is_last(embedding, n_layers) && !make_embedding(&modules, embedding, n_layers);

@@ -63,7 +63,7 @@ impl UnlabeledTask for LanguageModeling {
     ) -> Result<BTreeMap<String, LanguageResult>, Error> {
         let score = held_out.blocks.iter().map(|(language, blocks)| {
             let found = score_masked_tokens(model, blocks, batch_size, device);
-            let path = held_out.model_folder.to_owned();
+            let path = held_out.model_folder.path.clone();
             let found = found.map_err(|source| Error::Input { path, source })?;
             let loss = found.scores.get("loss").unwrap_or_default() as f32;
             check_finite(&[loss], |_| format!("held-out text in {language}"))?;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use burn::module::Module;
 use burn::tensor::Device;
 use isogloss_methods::{DataNeed, MethodInfo, method_options};
-use isogloss_model::{Model, read_sentence_modules};
+use isogloss_model::{Model, find_sentence_modules};
 use isogloss_text::SentencePair;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ impl UnlabeledTask for Retrieval {
         };
         let mut encoder =
             TextEncoder::new(model.encoder.valid(), tokenizer.clone(), device.clone());
-        if let Some(modules) = read_sentence_modules(held_out.model_folder)? {
+        if let Some(modules) = find_sentence_modules(held_out.model_folder)? {
             encoder = encoder.with_modules(modules)?;
         }
         let encoder = encoder.with_max_length(max_length).with_batch_size(batch_size);

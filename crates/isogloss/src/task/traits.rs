@@ -8,7 +8,7 @@ use std::path::Path;
 
 use burn::tensor::Device;
 use isogloss_methods::ObjectiveConfig;
-use isogloss_model::{HeadSpec, Model, Pooling};
+use isogloss_model::{HeadSpec, Model, ModelFolder, Pooling};
 use isogloss_text::{
     Annotation, Example, FeatureOptions, Featurized, LabelSet, Language, ReadOptions, SentencePair,
     TagUnits, TextError, TokenBatch, Tokenizer, ViewTask, read_examples,
@@ -208,7 +208,7 @@ pub struct HeldOut<'a> {
     /// Blocks of masked text by language.
     pub blocks: Vec<(&'a Language, &'a TokenBatch)>,
     /// The folder of the model, whose sentence-transformers modules make sentence embeddings.
-    pub model_folder: &'a Path,
+    pub model_folder: &'a ModelFolder,
 }
 
 /// Unsupervised task: it has no labels and no head of its own, and is evaluated on held-out text.

@@ -42,6 +42,6 @@ pub fn merge(folder: impl Into<ModelFolder>, out: &Path, device: &Device) -> Res
         save_scored(out, &model, head.as_ref(), &config_json, scoring.as_ref())?;
         copy_tokenizer(&tokenizer, out)?;
         copy_language_files(&folder.path, out)?;
-        copy_sentence_modules(&folder.path, out)
+        copy_sentence_modules(&folder, out)
     })
 }

@@ -32,7 +32,7 @@ pub(super) fn copy_unchanged(folder: &Path, out: &Path) -> Result<(), Error> {
             fs::copy(&from, &to).map_err(io(&to))?;
         }
     }
-    copy_sentence_modules(folder, out)
+    copy_sentence_modules(&folder.into(), out)
 }
 
 /// Copies what a model folder has for single languages, the language centring and the subnetworks, to

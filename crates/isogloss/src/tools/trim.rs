@@ -8,9 +8,12 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use isogloss_model::{Storage, StoredModel, read_config, read_sentence_modules, tokenizer_folder};
+use isogloss_model::{
+    SentenceModules, Storage, StoredModel, read_config, read_sentence_modules, tokenizer_folder,
+};
 use isogloss_text::{
-    PieceCounts, SegmentationComparison, Texts, Tokenizer, TokenizerInput, trim_tokenizer,
+    PieceCounts, SegmentationComparison, Texts, Tokenizer, TokenizerInput, lowercase,
+    trim_tokenizer,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -133,8 +136,8 @@ struct Vocabulary<'a> {
     json: Vec<u8>,
     tokenizer: Tokenizer,
     pad_token_id: u32,
-    /// Whether a sentence-transformers folder lowercases texts before tokenization.
-    is_lower_cased: bool,
+    /// The settings by which a sentence-transformers folder reads texts.
+    modules: SentenceModules,
 }
 
 impl<'a> Vocabulary<'a> {
@@ -144,19 +147,25 @@ impl<'a> Vocabulary<'a> {
         let path = tokenizer_folder(folder)?.join("tokenizer.json");
         let (tokenizer, json) = Tokenizer::with_resolved_file(&path)?;
         check_vocabulary(&tokenizer, &path, &config)?;
-        let modules = read_sentence_modules(folder)?;
-        let is_lower_cased = modules.is_some_and(|modules| modules.do_lower_case);
+        let modules = read_sentence_modules(folder)?.unwrap_or_default();
         let pad_token_id = config.pad_token_id;
-        Ok(Self { folder, path, json, tokenizer, pad_token_id, is_lower_cased })
+        Ok(Self { folder, path, json, tokenizer, pad_token_id, modules })
     }
 
-    /// Texts as the model reads them: with lower-cased copies, if its sentence embeddings are made
-    /// of those.
+    /// Texts as the model reads them: with copies after each prompt, and lower-cased copies, if its
+    /// sentence embeddings are made of those.
     fn as_read<'t>(&self, texts: &'t Texts) -> Cow<'t, Texts> {
-        match self.is_lower_cased {
-            true => Cow::Owned(texts.with_lower_case()),
-            false => Cow::Borrowed(texts),
+        let mut read = Cow::Borrowed(texts);
+        let prompts = self.modules.prompts.values().filter(|prompt| !prompt.is_empty());
+        for prompt in prompts {
+            read.to_mut().add_text(prompt);
+            let prompted = texts.with_copies(|text| format!("{prompt}{text}"));
+            read.to_mut().add_all(&prompted);
         }
+        if self.modules.do_lower_case {
+            read = Cow::Owned(read.with_copies(lowercase));
+        }
+        read
     }
 
     fn count<'t>(

@@ -29,7 +29,10 @@ pub struct SentenceDense {
 pub(super) fn pooling(json: &Value) -> Result<SentencePooling, ConfigError> {
     let fields = Fields(json);
     if !fields.is_absent("pooling_mode") {
-        let name = fields.text("pooling_mode")?;
+        let name = match json["pooling_mode"].as_array().map(Vec::as_slice) {
+            Some([Value::String(one)]) => one,
+            _ => fields.text("pooling_mode")?,
+        };
         let expected = SentencePooling::names().join(", ");
         return SentencePooling::from_name(name)
             .ok_or_else(|| ConfigError::value("pooling_mode", expected, format!("{name:?}")));
@@ -71,14 +74,16 @@ pub(super) fn dense(source: &Source<'_>, folder: &Path) -> Result<SentenceDense,
     } else {
         fields.text("activation_function").map_err(refuse)?
     };
-    let has_tanh = match function.rsplit('.').next() {
+    // sentence-transformers loads no function of another package.
+    let own = function.starts_with("torch.") || !function.contains('.');
+    let has_tanh = match function.rsplit('.').next().filter(|_| own) {
         Some("Tanh") => true,
         Some("Identity") => false,
         _ => {
             let found = format!("{function:?}");
             return Err(refuse(ConfigError::value(
                 "activation_function",
-                "Tanh or Identity",
+                "Tanh or Identity of torch",
                 found,
             )));
         }

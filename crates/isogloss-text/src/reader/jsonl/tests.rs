@@ -333,7 +333,7 @@ fn what_neither_the_task_nor_a_split_needs_may_be_missing() {
 
 #[test]
 fn a_document_over_several_lines_is_told() {
-    let of_several = "de.jsonl:1: an object over several lines; in JSON Lines each is one line, which `jq -c .` makes of it";
+    let of_several = "de.jsonl:1: an object over several lines; in JSON Lines each is one line: `jq -c .` makes it";
     assert_eq!(message("{\n  \"text\": \"an\"\n}\n"), of_several);
     let list = "[\n  {\n    \"text\": \"an\"\n  }\n]\n";
     assert!(message(list).starts_with("de.jsonl:1: a list; in JSON Lines"), "{}", message(list));
