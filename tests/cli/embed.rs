@@ -201,7 +201,7 @@ fn what_cannot_be_done_is_refused_and_leaves_earlier_rows() {
         (&["texts.txt", "--out", "rows.npy", "--layer", "9"], "layer 9"),
         (
             &["texts.txt", "--out", "rows.npy", "--prompt-name", "other"],
-            "--prompt-name other: the model's prompts are none, passage, query",
+            "--prompt-name other: the model's prompts are document, none, passage, query",
         ),
         (&["texts.txt", "--json"], "give --out"),
     ] {

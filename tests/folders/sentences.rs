@@ -80,8 +80,7 @@ fn each_way_of_pooling_is_honoured_in_both_forms() {
     ];
     for (field, name) in fields {
         for config in [pooling(&[field]), json!({"pooling_mode": name})] {
-            let folder =
-                folder(&[("Pooling", "1_Pooling", config), ("Normalize", "2_N", json!(null))]);
+            let folder = folder(&[("Pooling", "1_Pooling", config)]);
             let encoder = load(folder.path());
             assert_eq!(encoder.pooling().name(), name);
             let (found, n_tokens) = encode(&encoder, 2);
@@ -251,13 +250,12 @@ fn the_default_prompt_and_arguments_are_told() {
     assert_eq!(modules.default_prompt.as_deref(), Some("query: "));
     let mut unused = modules.unused.clone();
     unused.sort();
-    assert_eq!(unused.len(), 3, "{unused:?}");
-    assert!(unused[1].ends_with("modules.json: no Pooling module: the mean of all tokens"));
+    assert_eq!(unused.len(), 2, "{unused:?}");
     let [similarity, arguments] = ["similarity_fn_name\" (dot)", "tokenizer_args\""];
     assert!(
         unused[0].ends_with(&format!("config_sentence_transformers.json: field \"{similarity}"))
     );
-    assert!(unused[2].ends_with(&format!("sentence_bert_config.json: field \"{arguments}")));
+    assert!(unused[1].ends_with(&format!("sentence_bert_config.json: field \"{arguments}")));
 }
 
 #[test]

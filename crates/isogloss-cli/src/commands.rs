@@ -163,6 +163,9 @@ pub(crate) fn text_encoder(
                 "{name}: --max-length {flag} in place of {max_length}, which the folder says"
             );
         }
+        if modules.pooling.is_none() && options.pooling.is_none() {
+            eprintln!("{name}: modules.json has no Pooling: the mean of all tokens is taken");
+        }
         modules.unused.iter().for_each(|unused| eprintln!("{unused} is not used"));
     }
     Ok(encoder.with_batch_size(options.batch_size))

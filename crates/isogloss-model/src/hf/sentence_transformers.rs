@@ -223,10 +223,6 @@ fn read_modules(source: &Source<'_>) -> Result<Option<SentenceModules>, LoadErro
             }
         }
     }
-    if read.pooling.is_none() {
-        let path = folder.join(MODULES);
-        read.unused.push(format!("{}: no Pooling module: the mean of all tokens", path.display()));
-    }
     read_prompt(source, &mut read)?;
     Ok(Some(read))
 }
