@@ -27,8 +27,9 @@ pub struct ModelFile {
 impl ModelFile {
     /// Whether the file decides what the model computes.
     fn decides(&self) -> bool {
+        let name = self.name.as_str();
         let is_json = self.path.extension().is_some_and(|extension| extension == "json");
-        !is_json || SETTINGS.contains(&self.name.as_str())
+        if is_json { SETTINGS.contains(&name) } else { !OF_TRAINING.contains(&name) }
     }
 }
 
@@ -105,6 +106,9 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>, LoadError> {
 
 /// Settings that decide what a model computes from a text.
 const SETTINGS: [&str; 3] = ["config.json", "tokenizer.json", "tokenizer_config.json"];
+
+/// Files that a training program leaves beside `.bin` weights.
+const OF_TRAINING: [&str; 3] = ["training_args.bin", "optimizer.bin", "scheduler.bin"];
 
 /// Fingerprints of the files that decide what a model computes: weights, configuration and tokenizer, with
 /// those of its base models, by the name of the file, after `base/` for each level.
