@@ -81,6 +81,8 @@ fn each_fault_has_its_place() {
     ] {
         assert_refused(case, plan(&format!("{GOOD}{text}")), parts);
     }
+    let seed = plan(&format!("seed = 5000000000000000000\n{GOOD}"));
+    assert_refused("beyond all seeds", seed, &["r.toml:1:", "seed", "below 2^62"]);
     // A fault gives one message in each way of writing it.
     for text in [
         "optimizer.adamw = { beta = 1 }\nheader = false\n",

@@ -233,4 +233,6 @@ fn input_that_does_not_fit_is_named() {
     );
     fails(path, "align en-de.tsv --model model --device flex", &["no layer 8"]);
     fails(path, "align en-de.tsv --gold en-de.tsv", &["en-de.tsv:1: link \"light\""]);
+    fs::write(path.join("blank.gold"), "\n\n\n").unwrap();
+    fails(path, "align en-de.tsv --gold blank.gold", &["blank.gold: no link in any line"]);
 }

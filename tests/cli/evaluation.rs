@@ -107,7 +107,8 @@ fn two_files_of_a_language_are_refused() {
     isogloss(path, "evaluate model de.conll fr.conll --device flex");
 }
 
-/// A single file does not say whether its language was trained on.
+/// The model of a run says what it was trained on; of another model, a single file does not say whether
+/// its language was trained on.
 #[test]
 fn only_a_language_that_is_said_to_be_the_source_is_called_so() {
     let (folder, ..) = finished();
@@ -115,31 +116,37 @@ fn only_a_language_that_is_said_to_be_the_source_is_called_so() {
     for name in ["en.conll", "fr.conll"] {
         fs::copy(path.join("de.conll"), path.join(name)).unwrap();
     }
-    let evaluate = |args: &str| {
-        let args = format!("evaluate {} {args} --device flex", best(path));
+    let evaluate = |model: &str, args: &str| {
+        let args = format!("evaluate {model} {args} --device flex");
         let table = isogloss(path, &args).0;
         let rows = table.lines().filter(|line| line.ends_with("  source"));
         let named: Vec<&str> = rows.map(|row| row.split(' ').next().unwrap()).collect();
         let json: Value =
             serde_json::from_str(&isogloss(path, &format!("{args} --json")).0).unwrap();
-        assert_eq!(
-            json["sources"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|tag| tag.as_str().unwrap())
-                .collect::<Vec<_>>(),
-            named,
-            "{json}"
-        );
-        (named.join(" "), json["n_targets"].as_u64().unwrap(), json["mean_target"].is_null())
+        let sources = json["sources"].as_array().unwrap().iter();
+        let sources: Vec<&str> = sources.map(|tag| tag.as_str().unwrap()).collect();
+        let is_scored = |tag: &&str| !json["languages"][*tag].is_null();
+        assert_eq!(sources.iter().copied().filter(is_scored).collect::<Vec<_>>(), named, "{json}");
+        let n_targets = json["n_targets"].as_u64().unwrap();
+        (sources.join(" "), n_targets, json["mean_target"].is_null())
     };
-    assert_eq!(evaluate("de.conll"), (String::new(), 0, true));
-    assert_eq!(evaluate("en.conll"), (String::new(), 0, true));
-    assert_eq!(evaluate("de.conll --source de"), ("de".into(), 0, true));
-    assert_eq!(evaluate("de.conll fr.conll"), (String::new(), 2, false));
-    assert_eq!(evaluate("de.conll en.conll"), ("en".into(), 1, false));
-    assert_eq!(evaluate("de.conll en.conll --source de"), ("de".into(), 1, false));
+    let of_run = |args: &str| evaluate(best(path), args);
+    assert_eq!(of_run("de.conll"), ("en".into(), 1, false));
+    assert_eq!(of_run("en.conll"), ("en".into(), 0, true));
+    assert_eq!(of_run("de.conll fr.conll"), ("en".into(), 2, false));
+    assert_eq!(of_run("de.conll en.conll --source de"), ("de".into(), 1, false));
+    assert_eq!(of_run("de.conll en.conll fr.conll --source de,en"), ("de en".into(), 1, false));
+
+    // Without settings of a run, as a published model.
+    let config = path.join(best(path)).join("config.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&config).unwrap()).unwrap();
+    json["isogloss"].as_object_mut().unwrap().remove("scoring").unwrap();
+    fs::write(&config, json.to_string()).unwrap();
+    assert_eq!(of_run("de.conll"), (String::new(), 0, true));
+    assert_eq!(of_run("en.conll"), (String::new(), 0, true));
+    assert_eq!(of_run("de.conll --source de"), ("de".into(), 0, true));
+    assert_eq!(of_run("de.conll fr.conll"), (String::new(), 2, false));
+    assert_eq!(of_run("de.conll en.conll"), ("en".into(), 1, false));
 }
 
 #[test]

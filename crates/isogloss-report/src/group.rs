@@ -31,7 +31,29 @@ pub fn unlike_seeds(runs: &[RunRecord]) -> Vec<[&RunRecord; 2]> {
     recipes(runs).iter().flat_map(Recipe::unlike_seeds).collect()
 }
 
+/// Finished runs that were scored in other languages or on other test data than the first finished seed in
+/// their folder, each with that one.
+pub fn unlike_test_data(runs: &[RunRecord]) -> Vec<[&RunRecord; 2]> {
+    recipes(runs).iter().flat_map(Recipe::unlike_test_data).collect()
+}
+
 impl<'a> Recipe<'a> {
+    /// The finished runs whose languages or test data are not those of the first, each with the first.
+    pub(super) fn unlike_test_data(&self) -> Vec<[&'a RunRecord; 2]> {
+        let mut finished =
+            self.runs.iter().filter_map(|run| Some((*run, &run.results.as_ref()?.languages)));
+        let Some((first, expected)) = finished.next() else { return Vec::new() };
+        let is_unlike = |languages: &BTreeMap<String, LanguageResult>| {
+            let mut both = languages.iter().zip(expected);
+            languages.len() != expected.len()
+                || both.any(|((tag, own), (other, of_first))| {
+                    tag != other || !own.has_same_data(of_first)
+                })
+        };
+        let unlike = finished.filter(|(_, languages)| is_unlike(languages));
+        unlike.map(|(run, _)| [run, first]).collect()
+    }
+
     /// The runs whose recipe differs from that of the first in more than the seed, each with the first.
     pub(super) fn unlike_seeds(&self) -> Vec<[&'a RunRecord; 2]> {
         let Some((first, others)) = self.runs.split_first() else { return Vec::new() };

@@ -45,7 +45,7 @@ pub use alignment::{
 };
 pub use correlation::{Correlation, MIN_PAIRS, RESAMPLES, spearman};
 pub use find::find_runs;
-pub use group::{copied_seeds, unlike_seeds};
+pub use group::{copied_seeds, unlike_seeds, unlike_test_data};
 pub use heads::head_overlap;
 pub use page::render;
 pub use record::{ReportError, RunRecord, SUBNETWORKS};

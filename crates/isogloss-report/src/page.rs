@@ -134,10 +134,14 @@ fn models(runs: &[RunRecord]) -> BTreeSet<&str> {
 /// Warnings about a recipe's runs, such as a truncated log or an unfinished run.
 fn notes(recipe: &Recipe<'_>) -> Vec<String> {
     let mut notes = Vec::new();
-    for [run, first] in recipe.unlike_seeds() {
-        let [run, first] = [run, first].map(|run| run.dir().file_name().unwrap_or_default());
+    let recipes = "has another recipe than";
+    let data = "was scored in other languages or on other test data than";
+    let unlike = recipe.unlike_seeds().into_iter().map(|runs| (runs, recipes));
+    let unlike = unlike.chain(recipe.unlike_test_data().into_iter().map(|runs| (runs, data)));
+    for (runs, difference) in unlike {
+        let [run, first] = runs.map(|run| run.dir().file_name().unwrap_or_default());
         notes.push(format!(
-            "{}: {} has another recipe than {}, not its seed alone; both are in the mean over seeds.",
+            "{}: {} {difference} {}; both are in the mean over seeds.",
             recipe.label,
             run.display(),
             first.display()

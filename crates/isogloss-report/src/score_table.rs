@@ -17,7 +17,8 @@ pub enum TableFormat {
 }
 
 /// Score table: the scores of finished runs by method and language, as mean ± sample standard deviation
-/// over seeds; the sources first, then the other languages by tag, then the mean over the others. Runs on
+/// over seeds; the sources first, then the other languages by tag, then the mean over the others, and that
+/// after few-shot training. Runs on
 /// other test data are in tables of their own. In Markdown and LaTeX scores are in percent, and the
 /// best of a column is bold.
 pub fn score_table(runs: &[RunRecord], format: TableFormat) -> String {
@@ -36,8 +37,10 @@ fn blocks(comparisons: &[Comparison<'_>], block: fn(&Comparison<'_>) -> String) 
 
 /// Column of scores: a language, or the mean over the target languages.
 struct Column<'a> {
-    /// The language; `None` for the mean.
+    /// The language; `None` for a mean.
     language: Option<&'a str>,
+    /// Header of a mean.
+    mean: &'static str,
     is_source: bool,
     /// Whether the scores are comparable: the best is bold.
     has_best: bool,
@@ -47,7 +50,7 @@ struct Column<'a> {
 
 impl Column<'_> {
     fn head(&self) -> &str {
-        self.language.unwrap_or("mean")
+        self.language.unwrap_or(self.mean)
     }
 
     /// Cells in percent; `bold` marks the best of several.
@@ -66,20 +69,36 @@ impl Column<'_> {
 
 fn columns<'a>(comparison: &Comparison<'a>) -> Vec<Column<'a>> {
     let entries = &comparison.entries;
-    let is_source = |language: &str| entries.iter().any(|entry| entry.sources.contains(&language));
+    let is_source = |language: &str| entries.iter().any(|entry| is_source_of(entry, language));
     let mut languages = comparison.languages.clone();
     languages.sort_unstable_by_key(|language| (!is_source(language), *language));
     let of_language = languages.into_iter().map(|language| Column {
         language: Some(language),
+        mean: "",
         is_source: is_source(language),
-        has_best: true,
+        has_best: entries.iter().all(|entry| is_source_of(entry, language) == is_source(language)),
         scores: entries.iter().map(|entry| entry.score(language, comparison.metric)).collect(),
     });
     let mut columns: Vec<Column<'a>> = of_language.collect();
-    let has_best = has_equal_languages(&columns);
-    let scores = entries.iter().map(|entry| entry.mean_target).collect();
-    columns.push(Column { language: None, is_source: false, has_best, scores });
+    let has_best = has_equal_languages(&columns) && has_equal_sources(entries);
+    let mean = |mean, value: fn(&Entry<'a>) -> Option<MeanStd>| {
+        let scores = entries.iter().map(value).collect();
+        Column { language: None, mean, is_source: false, has_best, scores }
+    };
+    columns.push(mean("mean", |entry| entry.mean_target));
+    if entries.iter().any(|entry| entry.mean_few_shot.is_some()) {
+        columns.push(mean("few-shot mean", |entry| entry.mean_few_shot));
+    }
     columns
+}
+
+fn is_source_of(entry: &Entry<'_>, language: &str) -> bool {
+    entry.sources.contains(&language)
+}
+
+/// Whether all methods were trained on the same languages, so that the others are the same too.
+fn has_equal_sources(entries: &[Entry<'_>]) -> bool {
+    entries.windows(2).all(|pair| pair[0].sources == pair[1].sources)
 }
 
 /// Whether all methods were scored in all languages, so that their means are of the same languages.
@@ -106,10 +125,18 @@ fn note(comparison: &Comparison<'_>) -> String {
     let sources: Vec<&str> = sources.filter_map(|column| column.language).collect();
     let sources = match sources.is_empty() {
         true => String::new(),
+        false if !has_equal_sources(&comparison.entries) => {
+            let of =
+                |entry: &Entry<'_>| format!("{}: {}", entry.recipe.label, entry.sources.join(", "));
+            let of_each: Vec<String> = comparison.entries.iter().map(of).collect();
+            format!("; trained on other languages ({}), mean over the others", of_each.join("; "))
+        }
         false => format!("; trained on {}, mean over the other languages", sources.join(", ")),
     };
-    let of_languages = columns.split_last().map_or(&[][..], |(_, of_languages)| of_languages);
-    let uneven = match has_equal_languages(of_languages) {
+    let n_languages = columns.iter().filter(|column| column.language.is_some()).count();
+    let is_even =
+        has_equal_languages(&columns[..n_languages]) && has_equal_sources(&comparison.entries);
+    let uneven = match is_even {
         true => "",
         false => ", each method's own",
     };
@@ -183,7 +210,7 @@ fn csv(comparisons: &[Comparison<'_>]) -> String {
                     comparison.number.max(1).to_string(),
                     entry.recipe.label.clone(),
                     column.head().to_owned(),
-                    column.is_source.to_string(),
+                    column.language.is_some_and(|of| is_source_of(entry, of)).to_string(),
                     n.to_string(),
                     mean.to_string(),
                     std.map_or_else(String::new, |std| std.to_string()),
@@ -272,6 +299,37 @@ mod tests {
         // The means are of other languages.
         assert!(table.contains("mean over the other languages, each method's own:"), "{table}");
         assert!(table.contains("| r_drop | 81.0 | **60.0** | – | 60.0 |"), "{table}");
+    }
+
+    #[test]
+    fn few_shot_means_have_a_column() {
+        let root = tempfile::tempdir().unwrap();
+        let mut runs = records(root.path());
+        let shots = results(0.7, 0.3).replace("x<y", "de");
+        let shots = shots.replace("\"n_targets\"", "\"mean_few_shot\": 0.45, \"n_targets\"");
+        runs.push(load(&run(root.path(), "shots/seed-1", METRICS, &shots)));
+        let table = score_table(&runs, TableFormat::Markdown);
+        assert!(table.contains("| method | en | de | mean | few-shot mean |"), "{table}");
+        assert!(table.contains("| shots | 70.0 | 30.0 | 30.0 | **45.0** |"), "{table}");
+        assert!(table.contains("| r_drop | 81.0 | **60.0** | **60.0** | – |"), "{table}");
+    }
+
+    #[test]
+    fn means_of_methods_with_other_sources_are_not_compared() {
+        let root = tempfile::tempdir().unwrap();
+        let mut runs = records(root.path());
+        let both = results(0.7, 0.9).replace("x<y", "de").replace("[\"en\"]", "[\"en\", \"de\"]");
+        runs.push(load(&run(root.path(), "both/seed-1", METRICS, &both)));
+        let table = score_table(&runs, TableFormat::Markdown);
+        let caption = "trained on other languages (plain: en; r_drop: en; both: en, de), mean over the \
+                       others, each method's own";
+        assert!(table.contains(caption), "{table}");
+        assert!(table.contains("| r_drop | 60.0 | 81.0 | 60.0 |"), "{table}");
+        let csv = score_table(&runs, TableFormat::Csv);
+        assert!(
+            csv.contains(",r_drop,de,false,1,0.6,") && csv.contains(",both,de,true,1,0.9,"),
+            "{csv}"
+        );
     }
 
     #[test]

@@ -175,6 +175,15 @@ pub enum TextError {
         fault: TagFault,
     },
 
+    /// Language tag in a file name that is not in its canonical form, by which files are found.
+    #[error("{}: rename it to {}, the form of its language tag", path.display(), expected.display())]
+    LanguageSpelling {
+        /// The file.
+        path: PathBuf,
+        /// Where the file of the language is looked for.
+        expected: PathBuf,
+    },
+
     /// Ambiguous language: it has no file of its own, and several files match it by BCP-47
     /// fallback.
     #[error(

@@ -129,7 +129,9 @@ impl LanguagePattern {
     /// ```
     pub fn languages_with_file(&self) -> Vec<Language> {
         let tags = self.tags_with_file().into_iter();
-        let mut known: Vec<Language> = tags.filter_map(|(_, tag)| tag.parse().ok()).collect();
+        let mut known: Vec<Language> = tags
+            .filter_map(|(_, tag)| tag.parse().ok().filter(|of: &Language| of.as_str() == tag))
+            .collect();
         known.sort_unstable();
         known.dedup();
         known
@@ -139,10 +141,15 @@ impl LanguagePattern {
     /// is not a valid one is an error.
     ///
     /// # Errors
+    /// [`TextError::LanguageSpelling`] for `pt-br.jsonl` and `zh_CN.jsonl`,
     /// [`TextError::InvalidLanguageInFileName`] for `test.jsonl` or `english.jsonl` beside `en.jsonl`; files
     /// such as `notes_2.jsonl` are ignored.
     pub fn all_languages(&self) -> Result<Vec<Language>, TextError> {
         for (path, tag) in self.tags_with_file() {
+            if let Some(language) = spelled_otherwise(&tag) {
+                let expected = self.path(&language);
+                return Err(TextError::LanguageSpelling { path, expected });
+            }
             if let Err(TextError::InvalidLanguage { tag, fault }) = tag.parse::<Language>()
                 && fault != TagFault::Form
                 && tag.len() > 1
@@ -179,9 +186,12 @@ impl LanguagePattern {
             let rest = name.strip_prefix(before)?;
             let tag = if after.is_empty() { rest } else { rest.split_once(after)?.0 };
             // The path of a language has the canonical letter case of its tag.
-            let tag = tag.parse().map_or(tag.to_owned(), |language: Language| language.into());
-            let path = PathBuf::from(self.0.replace(Self::LANGUAGE, &tag));
-            path.is_file().then_some((path, tag))
+            let canonical =
+                tag.parse().map_or(tag.to_owned(), |language: Language| language.into());
+            [canonical, tag.to_owned()].into_iter().find_map(|tag| {
+                let path = PathBuf::from(self.0.replace(Self::LANGUAGE, &tag));
+                path.is_file().then_some((path, tag))
+            })
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
         let mut found: Vec<_> = names.filter_map(|name| with_tag(&name)).collect();
@@ -207,6 +217,13 @@ impl LanguagePattern {
             Err(source) => Err(TextError::Io { path, source }),
         }
     }
+}
+
+/// The language of a tag in another letter case, such as `pt-br`, or with `_`, as in `zh_CN`.
+fn spelled_otherwise(tag: &str) -> Option<Language> {
+    let has_region = tag.len() == 5 && tag.as_bytes()[2] == b'_';
+    let tag_or_locale = if has_region { &tag.replace('_', "-") } else { tag };
+    tag_or_locale.parse().ok().filter(|language: &Language| language.as_str() != tag)
 }
 
 impl From<&str> for LanguagePattern {
@@ -311,6 +328,30 @@ mod tests {
             assert!(error.starts_with(&start) && error.contains("list the languages"), "{error}");
             assert_eq!(pattern.languages_with_file().len(), 2);
             std::fs::remove_file(folder.path().join(format!("{name}.txt"))).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_tag_in_another_spelling_is_told_with_the_name_that_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().display().to_string();
+        let pattern = LanguagePattern::from(format!("{root}/{{language}}.txt"));
+        std::fs::write(folder.path().join("en.txt"), "").unwrap();
+        for (name, expected) in
+            [("pt-br", "pt-BR"), ("sr-latn", "sr-Latn"), ("JA", "ja"), ("zh_CN", "zh-CN")]
+        {
+            let path = folder.path().join(format!("{name}.txt"));
+            std::fs::write(&path, "").unwrap();
+            let error = pattern.all_languages().unwrap_err().to_string();
+            let expected = format!("{root}/{expected}.txt");
+            assert_eq!(
+                error,
+                format!(
+                    "{}: rename it to {expected}, the form of its language tag",
+                    path.display()
+                )
+            );
+            std::fs::remove_file(path).unwrap();
         }
     }
 

@@ -169,6 +169,10 @@ impl Default for Recipe {
 }
 
 impl Recipe {
+    /// Upper bound of seeds: sums of two of them stay below the largest integer of TOML, the format of
+    /// resolved recipes.
+    pub const MAX_SEED: u64 = 1 << 62;
+
     /// Evaluation settings of the trained model, which are saved with it; its texts have at most
     /// `max_length` tokens.
     pub fn scoring(&self, max_length: usize) -> SavedScoring {
@@ -183,11 +187,15 @@ impl Recipe {
             Some(SavedLanguageAdapter::new(source.clone(), path))
         });
         let (task, reading) = (self.task.clone(), self.data.reading());
-        SavedScoring { task, max_length, unseen_labels, reading, language_adapter }
+        let sources = self.data.sources.clone();
+        SavedScoring { task, max_length, unseen_labels, reading, language_adapter, sources }
     }
 
     /// Validates each table by itself and adds its errors.
     fn check_tables(&self, faults: &mut RecipeFaults<'_>) {
+        if self.seed >= Self::MAX_SEED {
+            faults.add("seed", format!("a number below 2^62, {}", Self::MAX_SEED));
+        }
         self.model.check(faults);
         faults.add_fields(&format!("task.{}", self.task.name()), self.task.faults());
         self.data.check(faults);

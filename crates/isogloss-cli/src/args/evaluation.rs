@@ -19,10 +19,10 @@ pub(crate) struct EvaluateArgs {
     pub(crate) model: ModelArgs,
     #[command(flatten)]
     pub(crate) labeled: LabeledArgs,
-    /// The source language, which the mean over the other languages leaves out [default: en, where
-    /// it is one of several files]
-    #[arg(long, value_name = "TAG")]
-    pub(crate) source: Option<String>,
+    /// The source languages, comma-separated, which the mean over the other languages leaves out
+    /// [default: those of the model's run, else en, where it is one of several files]
+    #[arg(long, value_name = "TAGS", value_delimiter = ',')]
+    pub(crate) source: Vec<Language>,
     /// Use only this subnetwork of the model: a file of `isogloss subnetwork` [default: the one
     /// that each language used in the model's run]
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -4,12 +4,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::ValueHint;
+use isogloss::Recipe;
 
 use super::model::{DeviceArgs, HubArgs};
-
-/// Upper bound of seeds: sums of two of them stay below the largest integer of TOML, the format of
-/// resolved recipes.
-const MAX_SEED: u64 = 1 << 62;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct FinetuneArgs {
@@ -20,10 +17,10 @@ pub(crate) struct FinetuneArgs {
     #[arg(long, value_name = "MODEL")]
     pub(crate) model: Option<String>,
     /// Use this seed instead of the recipe's
-    #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u64).range(..MAX_SEED))]
+    #[arg(long, value_name = "SEED", value_parser = clap::value_parser!(u64).range(..Recipe::MAX_SEED))]
     pub(crate) seed: Option<u64>,
     /// Train with this many seeds, counting up
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..MAX_SEED))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..Recipe::MAX_SEED))]
     pub(crate) seeds: u64,
     /// Start anew instead of resuming an earlier run
     #[arg(long)]
@@ -55,7 +52,7 @@ pub(crate) struct SweepArgs {
     #[arg(required = true, value_hint = ValueHint::FilePath)]
     pub(crate) recipes: Vec<PathBuf>,
     /// Train each recipe with this many seeds, counting up from its own
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..MAX_SEED))]
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..Recipe::MAX_SEED))]
     pub(crate) seeds: u64,
     /// Run only shard I of N of the jobs, for a cluster
     #[arg(long, value_name = "I/N", default_value = "1/1")]

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::time::Instant;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use isogloss::text::{
     Alignment, AlignmentScores, Bitext, Dictionary, DictionaryAligner, FastAlignConfig,
     SentencePair, align_bidirectional, read_gold_alignments, read_pair_file,
@@ -151,5 +151,10 @@ fn scores(
         pairs.iter().map(|pair| (n_words(&pair.left), n_words(&pair.right))).collect();
     let file = File::open(path).with_context(|| path.display().to_string())?;
     let gold = read_gold_alignments(file, path, &n_words)?;
+    ensure!(
+        gold.iter().any(|of| !of.possible().is_empty()),
+        "{}: no link in any line",
+        path.display()
+    );
     Ok(AlignmentScores::new(alignments.iter().zip(&gold)))
 }

@@ -17,7 +17,7 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
     let labeled = Labeled::read(&args.model, &args.labeled)?.centered_as(&args.centring);
     let report = labeled.report();
     let Labeled { device, folder, predictor, labels, sets, splits } = labeled;
-    let sources = sources(args, &sets)?;
+    let sources = sources(args, &predictor.scoring().sources, &sets);
     let model = &predictor.loaded().model;
     let config = model.encoder.config();
     let given = args.subnetwork.as_ref().map(|path| read_subnetwork_for(config, path));
@@ -69,19 +69,20 @@ pub(crate) fn run(args: &EvaluateArgs) -> anyhow::Result<End> {
     Ok(End::Done)
 }
 
-/// The source languages: that of the flag, else English if it is among several languages; a single
-/// file does not tell whether its language was trained on.
-fn sources(args: &EvaluateArgs, sets: &[LabeledSet]) -> anyhow::Result<Vec<Language>> {
-    let english: Language = "en".parse()?;
-    Ok(match &args.source {
-        Some(tag) => {
-            let source: Language = tag.parse()?;
-            if sets.iter().all(|set| set.language != source) {
-                eprintln!("--source {source}: no file is of this language; all count as targets");
-            }
-            vec![source]
+/// The source languages: those of the flag, else those of the model's run, else English if it is among
+/// several languages; a single file does not tell whether its language was trained on.
+fn sources(args: &EvaluateArgs, of_run: &[Language], sets: &[LabeledSet]) -> Vec<Language> {
+    let is_scored = |source: &&Language| sets.iter().any(|set| set.language == **source);
+    if !args.source.is_empty() {
+        for source in args.source.iter().filter(|source| !is_scored(source)) {
+            eprintln!("--source {source}: no file is of this language");
         }
-        None if sets.len() > 1 && sets.iter().any(|set| set.language == english) => vec![english],
-        None => Vec::new(),
-    })
+        return args.source.clone();
+    }
+    if !of_run.is_empty() {
+        return of_run.to_vec();
+    }
+    let english: Option<Language> = "en".parse().ok();
+    let is_one_of_several = |source: &Language| sets.len() > 1 && is_scored(&source);
+    english.filter(is_one_of_several).into_iter().collect()
 }

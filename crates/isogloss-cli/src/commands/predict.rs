@@ -16,6 +16,9 @@ use crate::args::PredictArgs;
 use crate::input_lines::InputLines;
 use crate::wording::print_counts;
 
+/// Tabs of a line of CoNLL-U.
+const CONLLU_TABS: usize = 9;
+
 pub(crate) fn run(args: &PredictArgs) -> anyhow::Result<End> {
     let device = args.model.device.open()?;
     let folder = model_folder_for(&device, &args.model.model, &args.model.hub)?;
@@ -129,8 +132,21 @@ fn sentences_before(text: &str, line: usize) -> Vec<Sentence> {
     whole.map(|treebank| treebank.sentences).unwrap_or_default()
 }
 
+/// Fails on a line of CoNLL-U, which a tagger would take for running text.
+fn check_no_columns(texts: &[String]) -> anyhow::Result<()> {
+    match texts.iter().find(|text| text.matches('\t').count() == CONLLU_TABS) {
+        None => Ok(()),
+        Some(line) => {
+            bail!("{line:?}: ten columns, as in CoNLL-U; expected running text, a line each")
+        }
+    }
+}
+
 /// Prints the predictions of texts, or of pairs up to the first text that is none.
 fn print(predictor: &Predictor, texts: &[String], pairs: bool, json: bool) -> anyhow::Result<()> {
+    if let HeadSpec::Tokens { .. } = predictor.head() {
+        check_no_columns(texts)?;
+    }
     let batch: Vec<_> = texts.iter().map_while(|text| parts(text, pairs)).collect();
     for ((text, (first, second)), prediction) in
         texts.iter().zip(&batch).zip(predictor.predict(&batch)?)

@@ -1,7 +1,9 @@
 //! `isogloss report`: the HTML report about runs, or a table of their scores.
 
 use anyhow::{Context, bail};
-use isogloss::report::{RunRecord, copied_seeds, find_runs, render, score_table, unlike_seeds};
+use isogloss::report::{
+    RunRecord, copied_seeds, find_runs, render, score_table, unlike_seeds, unlike_test_data,
+};
 
 use super::End;
 use crate::args::ReportArgs;
@@ -18,9 +20,13 @@ pub(crate) fn run(args: &ReportArgs) -> anyhow::Result<End> {
         let [copy, run] = [copy, run].map(|run| run.dir().display());
         eprintln!("{copy}: left out, its recipe has the seed of {run}, and a seed counts once");
     }
-    for [run, first] in unlike_seeds(&runs) {
-        let [run, first] = [run, first].map(|run| run.dir().display());
-        eprintln!("{run}: another recipe than {first}, not its seed alone; both are in the mean");
+    let recipe = "another recipe than";
+    let data = "scored in other languages or on other test data than";
+    let unlike = unlike_seeds(&runs).into_iter().map(|runs| (runs, recipe));
+    for (runs, difference) in unlike.chain(unlike_test_data(&runs).into_iter().map(|of| (of, data)))
+    {
+        let [run, first] = runs.map(|run| run.dir().display());
+        eprintln!("{run}: {difference} {first}; both are in the mean over seeds");
     }
     if let Some(format) = args.table {
         let n_open = runs.iter().filter(|run| !run.is_finished()).count();

@@ -4,7 +4,7 @@ use std::fs;
 
 use super::*;
 use crate::example_runs::{METRICS, alignment, load, measure, results, run};
-use crate::group::{copied_seeds, unlike_seeds};
+use crate::group::{copied_seeds, unlike_seeds, unlike_test_data};
 
 /// Panics unless every tag is closed in order and every `<` and `&` in text is escaped.
 fn assert_well_formed(html: &str) {
@@ -57,8 +57,20 @@ fn seeds_with_unlike_recipes_are_told() {
     let records = [scored(1, "1e-5"), scored(2, "1e-5"), scored(3, "1e-4")];
     assert_eq!(unlike_seeds(&records[..2]), <[[&RunRecord; 2]; 0]>::default());
     assert_eq!(unlike_seeds(&records), [[&records[2], &records[0]]]);
-    let note = "plain: seed-3 has another recipe than seed-1, not its seed alone";
+    let note = "plain: seed-3 has another recipe than seed-1; both are in the mean over seeds";
     assert!(render(&records).contains(note));
+
+    // The same recipe, but the file of a language was another one, or a language was added.
+    assert_eq!(unlike_test_data(&records), <[[&RunRecord; 2]; 0]>::default());
+    for (old, new) in [("\"n\": 10,", "\"n\": 9,"), ("x<y", "fi")] {
+        let name = format!("plain/seed-{}", new.len());
+        let folder = run(root.path(), &name, METRICS, &results(0.8, 0.4).replace(old, new));
+        let seeds = [records[0].clone(), load(&folder)];
+        assert_eq!(unlike_test_data(&seeds), [[&seeds[1], &seeds[0]]]);
+        assert!(
+            render(&seeds).contains("was scored in other languages or on other test data than")
+        );
+    }
 }
 
 #[test]

@@ -102,10 +102,7 @@ fn is_column_name(cell: &str) -> bool {
         |part: &&str| part.len() == 4 && part.starts_with(|c: char| c.is_ascii_uppercase());
     match parts[..] {
         [language, script] if is_tag(&language) && is_script(&script) => cell.contains('_'),
-        _ => {
-            parts.iter().any(|part| is_word(part))
-                && parts.iter().all(|part| is_word(part) || is_tag(part))
-        }
+        _ => parts.iter().any(&is_word) && parts.iter().all(|part| is_word(part) || is_tag(part)),
     }
 }
 

@@ -192,8 +192,9 @@ impl RunFolder {
                 remove_folder(&self.path.join(name))?;
             }
             self.remove_initial_model()?;
-            for name in ["teacher.vectors", "metrics.jsonl", ENVIRONMENT, DATA_FILES, "recipe.toml"]
-            {
+            let names =
+                ["teacher.vectors", "metrics.jsonl", "alignment.json", ENVIRONMENT, DATA_FILES];
+            for name in names.into_iter().chain(["recipe.toml"]) {
                 remove_file(&self.path.join(name))?;
             }
         }

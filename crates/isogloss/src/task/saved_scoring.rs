@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use isogloss_model::{HeadSpec, LoadedModel, read_config, scoring_from_json};
-use isogloss_text::{FeatureOptions, Tokenizer, Unseen};
+use isogloss_text::{FeatureOptions, Language, Tokenizer, Unseen};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -37,6 +37,10 @@ pub struct SavedScoring {
     /// model as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub language_adapter: Option<SavedLanguageAdapter>,
+    /// The source languages, which the mean over target languages leaves out; none if they are not
+    /// known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<Language>,
 }
 
 /// The smallest valid maximum length, in tokens.
@@ -82,7 +86,15 @@ impl SavedScoring {
             let (task, unseen_labels) = (TaskConfig::for_head(head), Unseen::Error);
             let max_length = folder_max_length(tokenizer, loaded.model.encoder.config());
             let (reading, language_adapter) = (SavedReading::for_labels(head.labels()), None);
-            return Ok(Self { task, max_length, unseen_labels, reading, language_adapter });
+            let sources = Vec::new();
+            return Ok(Self {
+                task,
+                max_length,
+                unseen_labels,
+                reading,
+                language_adapter,
+                sources,
+            });
         };
         let this = Self::from_json(saved, path)?;
         let folder = path.parent().unwrap_or(path);

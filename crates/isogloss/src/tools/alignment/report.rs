@@ -76,9 +76,9 @@ impl Results {
         serde_json::from_slice(&bytes).map_err(json(path))
     }
 
-    /// The main score of each language but the source.
+    /// The main score of each language but the sources.
     pub fn target_scores(&self) -> BTreeMap<String, f64> {
-        let targets = self.languages.iter().filter(|(tag, _)| *tag != self.source());
+        let targets = self.languages.iter().filter(|(tag, _)| !self.is_source(tag));
         targets.map(|(tag, result)| (tag.clone(), result.scores.main())).collect()
     }
 }
