@@ -386,7 +386,8 @@ fn a_damaged_scoring_is_named() {
     let saved: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert_eq!(
         saved["isogloss"]["scoring"],
-        json!({ "task": { "tagging": { "units": "word" } }, "max_length": 7, "unseen_labels": "error" })
+        json!({ "task": { "tagging": { "units": "word" } }, "max_length": 7, "unseen_labels": "error",
+            "sources": ["en"] })
     );
     for (field, value, parts) in [
         ("task", json!({ "parsing": {} }), &["task: parsing", "a classifier of tokens"][..]),
