@@ -59,7 +59,8 @@ const told = (page) => page.locator('#counts dl').evaluateAll((lists) =>
 
 /** Asserts that scores and counts are those of the command line, digit for digit. */
 function assertSame(found, expected) {
-  const { n, left_out: leftOut, truncated, data, ...scores } = expected;
+  const { n, left_out: leftOut, truncated, data, data_hash: hash, ...scores } = expected;
+  assert.match(hash, /^[0-9a-f]{16}$/);
   for (const [name, score] of Object.entries(scores)) assert.equal(found[name], score, name);
   assert.deepEqual(found.data, data);
   assert.deepEqual([found.n, found.data.n_truncated], [n, truncated]);
